@@ -1,0 +1,85 @@
+//! What the user asked for.
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// One target and how to look at it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What to check.
+    pub target: Target,
+    /// Ports to connect to; empty means the ports of the profile (web: 80 and 443; mail: 25; tcp: the URL's).
+    pub ports: Vec<u16>,
+    /// What kind of service it is.
+    pub profile: Profile,
+    /// The AAAA set that the name is meant to have; empty means "any, but at least one".
+    pub expect_v6: Vec<Ipv6Addr>,
+    /// The name that every PTR should point to; `None` means "any that resolves back".
+    pub expect_ptr: Option<String>,
+    /// Resolvers to ask instead of the system's; every one of them is asked and the answers compared.
+    pub resolvers: Vec<SocketAddr>,
+    /// DNS-over-HTTPS resolvers, asked as well.
+    pub doh: Vec<String>,
+    /// A name without AAAA is as meant.
+    pub allow_v4_only: bool,
+    /// We are on the server itself: look at listeners, sysctls, firewall and neighbours too.
+    pub local: bool,
+    /// A client command to time instead of the built-in one; `{url}`, `{host}` and `{port}` are replaced.
+    pub client: Option<Vec<String>>,
+    /// The longest that one attempt (a query, a connect, a handshake, a response) may take.
+    pub timeout: Duration,
+    /// Longest AAAA TTL and negative TTL that still allow a quick way back.
+    pub max_ttl: Duration,
+}
+
+/// What to check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The text as the user wrote it.
+    pub text: String,
+    /// Name or address.
+    pub host: TargetHost,
+    /// `https` or `http` if a URL said so.
+    pub scheme: Option<String>,
+    /// The port if the target named one.
+    pub port: Option<u16>,
+    /// Path and query for HTTP; `/` unless a URL said otherwise.
+    pub path: String,
+}
+
+/// A name to look up or an address to go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetHost {
+    /// Lower case, without the final dot.
+    Name(String),
+    /// IPv4 literal.
+    V4(Ipv4Addr),
+    /// IPv6 literal (in URLs and with ports, in brackets).
+    V6(Ipv6Addr),
+}
+
+impl TargetHost {
+    /// The address, if it is one.
+    pub const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Name(_) => None,
+            Self::V4(address) => Some(IpAddr::V4(*address)),
+            Self::V6(address) => Some(IpAddr::V6(*address)),
+        }
+    }
+}
+
+/// What kind of service a target is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// HTTP on 80, HTTPS and QUIC on 443.
+    #[default]
+    Web,
+    /// A mail domain: MX, SPF, SMTP on 25.
+    Mail,
+    /// Only TCP on the given ports.
+    Tcp,
+}

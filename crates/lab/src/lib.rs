@@ -1,0 +1,3 @@
+//! The lab: broken networks on one machine, without root.
+
+pub mod world;

@@ -1,0 +1,3 @@
+//! Worlds: what a lab is built from.
+
+pub mod model;
