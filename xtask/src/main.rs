@@ -1,1 +1,40 @@
-fn main() {}
+//! The work that developers repeat: `cargo xtask test`, and what it is made of.
+
+mod tests_run;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test       formatting, lints, unit, documentation and lab tests; ends with a count
+  bench      the lab's benchmarks: calibration, throughput, packet rate
+  fuzz SECS  every fuzz target for SECS seconds (needs a nightly toolchain and cargo-fuzz)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test"] => tests_run::all(),
+        ["bench"] => tests_run::cargo(&["bench", "--workspace", "--locked"]),
+        ["fuzz", seconds] => tests_run::fuzz(seconds),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(64);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("xtask: {error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this program is a renderer")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,199 @@
+//! `cargo xtask test`: runs everything, counts it, and names what could not run here.
+
+use crate::say;
+use anyhow::{Context as _, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// What may be missing in continuous integration without failing it: nothing.
+const MAY_BE_MISSING_IN_CI: [&str; 0] = [];
+
+/// What a run of `cargo test` counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
+
+pub(crate) fn all() -> Result<bool> {
+    let root = root()?;
+    let list = root.join("target").join("not-run.txt");
+    std::fs::create_dir_all(root.join("target")).context("creating target/")?;
+    std::fs::write(&list, "").context("emptying the list of what did not run")?;
+
+    if !step("formatting", &["fmt", "--all", "--check"])? {
+        say("formatting differs: `cargo fmt --all` mends it");
+        return Ok(false);
+    }
+    let clippy = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    if !step("lints", &clippy)? {
+        return Ok(false);
+    }
+    say("== tests");
+    // The command-line binary is what lab tests start as the lab's init: it has to be there, and new.
+    if !cargo(&["build", "--locked", "--quiet", "--bin", "twinstack"])? {
+        return Ok(false);
+    }
+    let (success, count) = count_tests(
+        &["test", "--workspace", "--locked", "--no-fail-fast"],
+        &list,
+    )?;
+
+    let not_run: Vec<String> = std::fs::read_to_string(&list)
+        .unwrap_or_default()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    if !not_run.is_empty() {
+        say("could not run here:");
+        for line in &not_run {
+            say(&format!("  {line}"));
+        }
+    }
+    let unexpected = not_run.iter().any(|line| {
+        !MAY_BE_MISSING_IN_CI
+            .iter()
+            .any(|name| line.starts_with(name))
+    });
+    if unexpected && std::env::var_os("CI").is_some() {
+        say("in continuous integration everything has to run");
+        return Ok(false);
+    }
+    // A test that the gate turned away has passed without asking its question.
+    let passed = count.passed.saturating_sub(not_run.len());
+    say(&format!(
+        "{passed} passed, {} failed, {} skipped",
+        count.failed,
+        count.ignored + not_run.len()
+    ));
+    Ok(success)
+}
+
+fn step(name: &str, arguments: &[&str]) -> Result<bool> {
+    say(&format!("== {name}"));
+    let start = Instant::now();
+    let success = cargo(arguments)?;
+    say(&format!("   {:.0} s", start.elapsed().as_secs_f64()));
+    Ok(success)
+}
+
+/// Runs cargo with these arguments in the workspace.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<bool> {
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root()?)
+        .status()
+        .context("starting cargo")?;
+    Ok(status.success())
+}
+
+/// Runs `cargo test`, passes its output through, and adds up the closing lines of all test programs.
+fn count_tests(arguments: &[&str], list: &Path) -> Result<(bool, Count)> {
+    let mut child = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root()?)
+        .env("TWINSTACK_NOT_RUN", list)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting cargo test")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    let mut count = Count::default();
+    for line in BufReader::new(output).lines() {
+        let line = line.context("reading the output of cargo test")?;
+        if let Some(more) = parse(&line) {
+            count.passed += more.passed;
+            count.failed += more.failed;
+            count.ignored += more.ignored;
+        }
+        say(&line);
+    }
+    let status = child.wait().context("waiting for cargo test")?;
+    Ok((status.success(), count))
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+fn parse(line: &str) -> Option<Count> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number = |word: &str| {
+        let before = rest.split(word).next()?.trim_end();
+        before
+            .rsplit(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
+    };
+    Some(Count {
+        passed: number(" passed")?,
+        failed: number(" failed")?,
+        ignored: number(" ignored")?,
+    })
+}
+
+/// Runs every fuzz target for some seconds.
+pub(crate) fn fuzz(seconds: &str) -> Result<bool> {
+    let seconds: u32 = seconds
+        .parse()
+        .context("SECS must be a number of seconds")?;
+    let root = root()?;
+    let mut targets = Vec::new();
+    for entry in std::fs::read_dir(root.join("fuzz").join("fuzz_targets"))
+        .context("reading fuzz/fuzz_targets")?
+    {
+        let path = entry?.path();
+        if let Some(name) = path.file_stem().and_then(|name| name.to_str()) {
+            targets.push(name.to_owned());
+        }
+    }
+    if targets.is_empty() {
+        bail!("there is no fuzz target");
+    }
+    targets.sort();
+    for target in targets {
+        say(&format!("== {target}"));
+        let limit = format!("-max_total_time={seconds}");
+        if !cargo(&["+nightly", "fuzz", "run", &target, "--", &limit])? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The workspace's root: this crate's parent.
+fn root() -> Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(Path::to_owned)
+        .context("the workspace has no root")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_the_closing_lines() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
+        assert_eq!(
+            parse(line),
+            Some(Count {
+                passed: 12,
+                failed: 3,
+                ignored: 1
+            })
+        );
+        assert_eq!(parse("test result: ok"), None);
+        assert_eq!(parse("running 3 tests"), None);
+    }
+}
