@@ -6,6 +6,8 @@
 //!
 //! This crate never prints, never decides an exit status and never builds a lab.
 
+pub mod codes;
+mod names;
 pub mod options;
 pub mod report;
 

@@ -1,7 +1,11 @@
 //! What the user asked for.
 
+mod target;
+
+pub use target::{Target, TargetError, TargetHost};
+
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// One target and how to look at it.
@@ -33,40 +37,22 @@ pub struct Options {
     pub max_ttl: Duration,
 }
 
-/// What to check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// The text as the user wrote it.
-    pub text: String,
-    /// Name or address.
-    pub host: TargetHost,
-    /// `https` or `http` if a URL said so.
-    pub scheme: Option<String>,
-    /// The port if the target named one.
-    pub port: Option<u16>,
-    /// Path and query for HTTP; `/` unless a URL said otherwise.
-    pub path: String,
-}
-
-/// A name to look up or an address to go to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TargetHost {
-    /// Lower case, without the final dot.
-    Name(String),
-    /// IPv4 literal.
-    V4(Ipv4Addr),
-    /// IPv6 literal (in URLs and with ports, in brackets).
-    V6(Ipv6Addr),
-}
-
-impl TargetHost {
-    /// The address, if it is one.
-    pub const fn address(&self) -> Option<IpAddr> {
-        match self {
-            Self::Name(_) => None,
-            Self::V4(address) => Some(IpAddr::V4(*address)),
-            Self::V6(address) => Some(IpAddr::V6(*address)),
+impl Options {
+    /// The defaults for a target: web, the system's resolvers, 5 s an attempt, TTLs of up to an hour.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            ports: Vec::new(),
+            profile: Profile::default(),
+            expect_v6: Vec::new(),
+            expect_ptr: None,
+            resolvers: Vec::new(),
+            doh: Vec::new(),
+            allow_v4_only: false,
+            local: false,
+            client: None,
+            timeout: Duration::from_secs(5),
+            max_ttl: Duration::from_secs(3600),
         }
     }
 }

@@ -1,0 +1,10 @@
+//! The half of `check` that asks the name system: who answers A and AAAA how, and what is wrong with it.
+//!
+//! [`collect`] asks and returns plain data; the rules judge it without a clock or a socket. Nothing here connects to the
+//! service itself.
+
+mod global;
+mod observation;
+mod rules;
+mod synthesis;
+mod view;
