@@ -5,10 +5,16 @@
 //! The built-in ones live as long as the host's runtime, a program as long as its [`Running`].
 
 pub(crate) mod authority;
+pub(crate) mod datagram;
+mod echo;
 pub(crate) mod error;
+mod exec;
 mod http;
 mod https;
 pub(crate) mod listen;
+mod quic;
+mod silent;
+mod smtp;
 pub(crate) mod tls;
 
 use crate::world::model::{Face, Family, HostId, Service, ServiceKind, World};
@@ -63,6 +69,11 @@ pub(crate) async fn start(
     match service.kind {
         ServiceKind::Http => http::start(context, host, service),
         ServiceKind::Https => https::start(context, host, service),
+        ServiceKind::Echo => echo::start(context, host, service),
+        ServiceKind::Silent => silent::start(context, host, service),
+        ServiceKind::Smtp => smtp::start(context, host, service),
+        ServiceKind::Quic => quic::start(context, host, service),
+        ServiceKind::Exec => exec::start(context, host, service).await,
         _ => todo!(),
     }
 }

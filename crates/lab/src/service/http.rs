@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// No connection lives longer. It is what stops a peer that dribbles an HTTP/2 preface or reads a byte a minute.
-const LONGEST_CONNECTION: Duration = Duration::from_mins(10);
+pub(crate) const LONGEST_CONNECTION: Duration = Duration::from_mins(10);
 
 const LARGEST_HEAD: u32 = 32 * 1024;
 
@@ -73,7 +73,7 @@ where
 {
     let answer = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(site.answer(&request, peer).await) }
+        async move { Ok::<_, Infallible>(site.answer(&request, peer).await.map(Full::new)) }
     });
     let io = TokioIo::new(stream);
     let ended = async {
@@ -201,7 +201,7 @@ impl Site {
     }
 
     /// What the client gets, after the delay; with a stall, nothing ever.
-    async fn answer<B>(&self, request: &Request<B>, peer: Peer) -> Response<Full<Bytes>> {
+    pub(crate) async fn answer<B>(&self, request: &Request<B>, peer: Peer) -> Response<Bytes> {
         if self.stall.is_some() {
             std::future::pending::<()>().await;
         }
@@ -212,7 +212,7 @@ impl Site {
     }
 
     /// The response to a request, without delay and stall.
-    pub(crate) fn respond(&self, method: &Method, path: &str, peer: Peer) -> Response<Full<Bytes>> {
+    fn respond(&self, method: &Method, path: &str, peer: Peer) -> Response<Bytes> {
         let rendered = if self.deny_mapped && peer.is_mapped() {
             &self.denied
         } else if method != Method::GET && method != Method::HEAD {
@@ -225,7 +225,7 @@ impl Site {
         } else {
             rendered.body.clone()
         };
-        let mut response = Response::new(Full::new(body));
+        let mut response = Response::new(body);
         *response.status_mut() = rendered.status;
         *response.headers_mut() = rendered.headers.clone();
         // RFC 9110 section 8.6: no length with 204; a HEAD response names the length that GET would have.

@@ -3,6 +3,7 @@
 //! A service of one family never takes the other family's clients by accident: an IPv6 socket has `IPV6_V6ONLY` set
 //! unless the world asks for a dual socket by name.
 
+use super::datagram::Datagrams;
 use super::error::{Problem, ServiceError, Transport};
 use super::{Context, problem};
 use crate::world::model::{Family, HostId, Service};
@@ -12,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections that the kernel may complete before we accept them.
 const BACKLOG: i32 = 256;
@@ -71,7 +72,18 @@ pub(crate) fn tcp(
     })
 }
 
-/// The UDP sockets of a service, not blocking.
+/// The UDP sockets of a service, for servers of their own making.
+pub(crate) fn datagrams(
+    context: &Context,
+    host: HostId,
+    service: &Service,
+) -> Result<Vec<Datagrams>, ServiceError> {
+    open_all(context, host, service, Transport::Udp, |address, dual| {
+        Datagrams::new(open(address, dual, Type::DGRAM, Protocol::UDP)?.into())
+    })
+}
+
+/// The plain UDP sockets of a service, not blocking, for libraries that bring their own input and output.
 pub(crate) fn udp(
     context: &Context,
     host: HostId,
@@ -148,6 +160,13 @@ pub(crate) struct Room(Arc<Semaphore>);
 impl Default for Room {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST_CONNECTIONS)))
+    }
+}
+
+impl Room {
+    /// Place for one more, or none.
+    pub(crate) fn one_more(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
     }
 }
 

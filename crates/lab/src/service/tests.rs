@@ -52,6 +52,13 @@ impl Lab {
         }
     }
 
+    /// Puts a service into the world's file, without starting it.
+    pub(crate) fn add(&mut self, service: Service) {
+        let context = Arc::get_mut(&mut self.context).unwrap();
+        let world = Arc::get_mut(&mut context.world).unwrap();
+        world.hosts[HOST.0].services.push(service);
+    }
+
     pub(crate) async fn start(&self, service: &Service) -> Running {
         start(&self.context, HOST, service).await.unwrap()
     }

@@ -9,7 +9,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 
 /// The names of the world's `www` service, for faces that name none.
-const WWW_NAMES: [&str; 3] = ["www.lab.test", "lab.test", "static.lab.test"];
+pub(crate) const WWW_NAMES: [&str; 3] = ["www.lab.test", "lab.test", "static.lab.test"];
 
 /// TLS over TCP for a face.
 pub(crate) fn over_tcp(
