@@ -1,0 +1,551 @@
+//! One line of a zone file: owner, TTL, class, type, data.
+//!
+//! Tokens carry their column, so that a message can point at the very word. The common types are read here; for the
+//! rest the codec reads the data, and the column is that of the data as a whole. Not a zone-file reader: no `$`
+//! directives, no records over several lines, no owner taken from the line before.
+
+use super::service::{key_name, key_number};
+use super::{Data, Record, RecordType, ServiceBinding, ServiceParam, ServiceParams, Soa, Ttl};
+use crate::codec::{data_from_octets, octets_of};
+use crate::name::Name;
+use domain::base::iana::Class;
+use domain::zonefile::inplace::{Entry, Zonefile};
+
+/// Reads a record such as `www 300 IN AAAA 2001:db8::1`.
+///
+/// Names without a final dot are below `origin`, `@` is `origin`. TTL and class may be missing or swapped; the class
+/// is IN. A TTL may have units (`1h30m`). Comments and parentheses are allowed within the line.
+pub fn parse_record_line(
+    line: &str,
+    origin: &Name,
+    default_ttl: Ttl,
+) -> Result<Record, RecordError> {
+    let tokens = tokens(line)?;
+    let end = line.chars().count().saturating_add(1);
+    let mut reader = Reader {
+        tokens: &tokens,
+        origin,
+        end,
+    };
+    let owner = reader.next("the owner's name")?;
+    if owner.column > 1 {
+        return Err(RecordError::at(
+            1,
+            "the line begins with a blank, and there is no earlier owner to take over",
+        ));
+    }
+    if owner.raw.starts_with('$') {
+        return Err(RecordError::at(
+            1,
+            format!(
+                "`{}` is a zone-file directive; one record is wanted here",
+                owner.raw
+            ),
+        ));
+    }
+    let owner = reader.name_of(owner)?;
+    let mut ttl = None;
+    let mut class_seen = false;
+    let rtype = loop {
+        let token = reader.next("a record type")?;
+        if !class_seen && let Ok(class) = token.raw.parse::<Class>() {
+            if class != Class::IN {
+                return Err(RecordError::at(
+                    token.column,
+                    format!("class `{}` is not supported; only IN is", token.raw),
+                ));
+            }
+            class_seen = true;
+        } else if ttl.is_none() && token.raw.starts_with(|c: char| c.is_ascii_digit()) {
+            ttl = Some(ttl_of(token)?);
+        } else {
+            break token
+                .raw
+                .parse::<RecordType>()
+                .map_err(|error| RecordError::at(token.column, error.to_string()))?;
+        }
+    };
+    let data = reader.data(rtype)?;
+    if let Some(extra) = reader.tokens.first() {
+        return Err(RecordError::at(
+            extra.column,
+            format!("`{}` is one value too many for {rtype}", extra.raw),
+        ));
+    }
+    Ok(Record {
+        owner,
+        ttl: ttl.unwrap_or(default_ttl),
+        data,
+    })
+}
+
+/// Why a line is not a record, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}")]
+pub struct RecordError {
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// The column in characters, from 1.
+    pub column: usize,
+}
+
+impl RecordError {
+    fn at(column: usize, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            column,
+        }
+    }
+}
+
+/// A word of the line.
+#[derive(Clone, Copy)]
+struct Token<'a> {
+    /// As written, without the quotes of a token that is quoted as a whole.
+    raw: &'a str,
+    quoted: bool,
+    /// In characters, from 1.
+    column: usize,
+}
+
+/// Splits at blanks; quotes join, `;` ends the line, parentheses must balance and mean nothing else.
+fn tokens(line: &str) -> Result<Vec<Token<'_>>, RecordError> {
+    let line = line.trim_end_matches(['\r', '\n']);
+    let mut found = Vec::new();
+    let mut open = Vec::new();
+    let mut characters = line.char_indices().zip(1_usize..).peekable();
+    while let Some(((start, character), column)) = characters.next() {
+        match character {
+            ' ' | '\t' => {}
+            ';' => break,
+            '\n' | '\r' => {
+                return Err(RecordError::at(
+                    column,
+                    "a line break inside a record; write it on one line",
+                ));
+            }
+            '(' => open.push(column),
+            ')' => {
+                open.pop()
+                    .ok_or_else(|| RecordError::at(column, "`)` without `(`"))?;
+            }
+            _ => {
+                let quoted = character == '"';
+                let mut in_quotes = quoted;
+                let mut escaped = character == '\\';
+                let mut end = start.saturating_add(character.len_utf8());
+                while let Some(((at, character), _)) = characters.peek().copied() {
+                    let stops = match character {
+                        _ if escaped => {
+                            escaped = false;
+                            false
+                        }
+                        '\n' | '\r' => true,
+                        '\\' => {
+                            escaped = true;
+                            false
+                        }
+                        '"' if in_quotes => {
+                            in_quotes = false;
+                            quoted
+                        }
+                        // `key="value"` is one word (RFC 9460 section 2.1).
+                        '"' => {
+                            in_quotes = true;
+                            false
+                        }
+                        ' ' | '\t' | ';' | '(' | ')' => !in_quotes,
+                        _ => false,
+                    };
+                    let closes = quoted && character == '"' && stops;
+                    if stops && !closes {
+                        break;
+                    }
+                    characters.next();
+                    end = at.saturating_add(character.len_utf8());
+                    if closes {
+                        break;
+                    }
+                }
+                if in_quotes {
+                    return Err(RecordError::at(column, "the closing quote is missing"));
+                }
+                let raw = line.get(start..end).unwrap_or_default();
+                found.push(Token {
+                    raw: if quoted { raw.trim_matches_once() } else { raw },
+                    quoted,
+                    column,
+                });
+            }
+        }
+    }
+    match open.first() {
+        Some(column) => Err(RecordError::at(*column, "`(` is never closed")),
+        None => Ok(found),
+    }
+}
+
+trait TrimOnce {
+    fn trim_matches_once(&self) -> &str;
+}
+
+impl TrimOnce for str {
+    /// Without the quote at either end.
+    fn trim_matches_once(&self) -> &str {
+        let inner = self.strip_prefix('"').unwrap_or(self);
+        inner.strip_suffix('"').unwrap_or(inner)
+    }
+}
+
+/// Takes tokens from the front.
+struct Reader<'a> {
+    tokens: &'a [Token<'a>],
+    origin: &'a Name,
+    /// The column behind the line.
+    end: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self, what: &str) -> Result<Token<'a>, RecordError> {
+        let (token, rest) = self
+            .tokens
+            .split_first()
+            .ok_or_else(|| RecordError::at(self.end, format!("{what} is missing")))?;
+        self.tokens = rest;
+        Ok(*token)
+    }
+
+    fn name_of(&self, token: Token<'_>) -> Result<Name, RecordError> {
+        Name::parse_relative(token.raw, self.origin)
+            .map_err(|error| RecordError::at(token.column, error.to_string()))
+    }
+
+    fn name(&mut self, what: &str) -> Result<Name, RecordError> {
+        let token = self.next(what)?;
+        self.name_of(token)
+    }
+
+    fn number<N: std::str::FromStr>(&mut self, what: &str, range: &str) -> Result<N, RecordError> {
+        let token = self.next(what)?;
+        token.raw.parse().map_err(|_| {
+            RecordError::at(
+                token.column,
+                format!("`{}` is no {what}; it is a number {range}", token.raw),
+            )
+        })
+    }
+
+    fn data(&mut self, rtype: RecordType) -> Result<Data, RecordError> {
+        if let Some(first) = self.tokens.first()
+            && first.raw == "\\#"
+            && !first.quoted
+        {
+            return self.generic(rtype);
+        }
+        Ok(match rtype {
+            RecordType::A => Data::A(self.parsed("an IPv4 address such as 192.0.2.1")?),
+            RecordType::AAAA => Data::Aaaa(self.parsed("an IPv6 address such as 2001:db8::1")?),
+            RecordType::CNAME => Data::Cname(self.name("the target")?),
+            RecordType::NS => Data::Ns(self.name("the name server")?),
+            RecordType::PTR => Data::Ptr(self.name("the target")?),
+            RecordType::MX => Data::Mx {
+                preference: self.number("preference", "from 0 to 65535")?,
+                exchange: self.name("the mail host")?,
+            },
+            RecordType::TXT => self.text()?,
+            RecordType::SOA => Data::Soa(Soa {
+                mname: self.name("the primary server")?,
+                rname: self.name("the mailbox")?,
+                serial: self.number("serial", "from 0 to 4294967295")?,
+                refresh: self.time("the refresh time")?,
+                retry: self.time("the retry time")?,
+                expire: self.time("the expire time")?,
+                minimum: self.time("the minimum TTL")?,
+            }),
+            RecordType::SVCB => Data::Svcb(self.binding()?),
+            RecordType::HTTPS => Data::Https(self.binding()?),
+            _ => self.by_codec(rtype)?,
+        })
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, what: &str) -> Result<T, RecordError> {
+        let token = self.next(what)?;
+        token
+            .raw
+            .parse()
+            .map_err(|_| RecordError::at(token.column, format!("`{}` is not {what}", token.raw)))
+    }
+
+    fn time(&mut self, what: &str) -> Result<Ttl, RecordError> {
+        ttl_of(self.next(what)?)
+    }
+
+    fn text(&mut self) -> Result<Data, RecordError> {
+        let mut strings = Vec::new();
+        self.tokens
+            .first()
+            .ok_or_else(|| RecordError::at(self.end, "the text is missing"))?;
+        for token in std::mem::take(&mut self.tokens) {
+            let string = unescape(*token)?;
+            if string.len() > usize::from(u8::MAX) {
+                return Err(RecordError::at(
+                    token.column,
+                    format!(
+                        "the string has {} octets; 255 is the most, split it into several",
+                        string.len()
+                    ),
+                ));
+            }
+            strings.push(string);
+        }
+        Ok(Data::Txt(strings))
+    }
+
+    fn binding(&mut self) -> Result<ServiceBinding, RecordError> {
+        let priority = self.number("priority", "from 0 to 65535")?;
+        let target = self.name("the target")?;
+        let mut params = ServiceParams::default();
+        for token in std::mem::take(&mut self.tokens) {
+            let param = param_of(*token)?;
+            let key = param.key();
+            if !params.insert(param) {
+                return Err(RecordError::at(
+                    token.column,
+                    format!("`{}` comes twice", key_name(key)),
+                ));
+            }
+        }
+        Ok(ServiceBinding {
+            priority,
+            target,
+            params,
+        })
+    }
+
+    /// `\# length hex` (RFC 3597 section 5).
+    fn generic(&mut self, rtype: RecordType) -> Result<Data, RecordError> {
+        let marker = self.next("`\\#`")?;
+        let length: u16 = self.number("length", "from 0 to 65535")?;
+        let mut digits = Vec::new();
+        for token in std::mem::take(&mut self.tokens) {
+            for digit in token.raw.chars() {
+                digits.push(digit.to_digit(16).ok_or_else(|| {
+                    RecordError::at(token.column, format!("`{}` is not hexadecimal", token.raw))
+                })?);
+            }
+        }
+        let octets: Vec<u8> = digits
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .filter_map(|[high, low]| u8::try_from(high << 4 | low).ok())
+            .collect();
+        if octets.len() != usize::from(length) || digits.len() % 2 != 0 {
+            return Err(RecordError::at(
+                marker.column,
+                format!(
+                    "{length} octets are announced, {} hex digits follow",
+                    digits.len()
+                ),
+            ));
+        }
+        data_from_octets(rtype, &octets).ok_or_else(|| {
+            RecordError::at(marker.column, format!("these octets are no {rtype} data"))
+        })
+    }
+
+    /// The codec reads the data of the rarer types.
+    fn by_codec(&mut self, rtype: RecordType) -> Result<Data, RecordError> {
+        let Some(first) = self.tokens.first() else {
+            return Err(RecordError::at(
+                self.end,
+                format!("the data of {rtype} are missing"),
+            ));
+        };
+        let data: Vec<String> = self.tokens.iter().map(Token::quoted_again).collect();
+        self.tokens = &[];
+        let mut zone = Zonefile::from(format!(". 0 IN {rtype} {}\n", data.join(" ")).as_str());
+        zone.set_origin(self.origin.as_domain().clone());
+        let octets = match zone.next_entry() {
+            Ok(Some(Entry::Record(record))) => octets_of(record.data()),
+            Ok(_) => return Err(RecordError::at(first.column, format!("no {rtype} data"))),
+            Err(error) => {
+                // The codec's own line and column count inside the text made up above.
+                let text = error.to_string();
+                let message = text
+                    .splitn(3, ':')
+                    .last()
+                    .unwrap_or(&text)
+                    .trim()
+                    .to_owned();
+                return Err(RecordError::at(
+                    first.column,
+                    format!("these are no {rtype} data: {message}"),
+                ));
+            }
+        };
+        data_from_octets(rtype, &octets)
+            .ok_or_else(|| RecordError::at(first.column, format!("these are no {rtype} data")))
+    }
+}
+
+impl Token<'_> {
+    fn quoted_again(&self) -> String {
+        if self.quoted {
+            format!("\"{}\"", self.raw)
+        } else {
+            self.raw.to_owned()
+        }
+    }
+}
+
+/// Seconds, or numbers with the units of BIND: `1w2d3h4m5s`.
+fn ttl_of(token: Token<'_>) -> Result<Ttl, RecordError> {
+    let wrong = || {
+        RecordError::at(
+            token.column,
+            format!(
+                "`{}` is no time; write seconds up to 2147483647, or units as in `1h30m`",
+                token.raw
+            ),
+        )
+    };
+    let mut total = 0_u32;
+    let mut digits = String::new();
+    for character in token.raw.chars() {
+        if character.is_ascii_digit() {
+            digits.push(character);
+            continue;
+        }
+        let unit = match character.to_ascii_lowercase() {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            'w' => 604_800,
+            _ => return Err(wrong()),
+        };
+        let part = digits
+            .parse::<u32>()
+            .ok()
+            .and_then(|count| count.checked_mul(unit));
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .ok_or_else(wrong)?;
+        digits.clear();
+    }
+    if !digits.is_empty() {
+        // A bare number is seconds; behind a unit it would be a guess.
+        if digits.len() != token.raw.len() {
+            return Err(wrong());
+        }
+        total = digits.parse().map_err(|_| wrong())?;
+    }
+    Some(Ttl::from_secs(total))
+        .filter(|ttl| *ttl <= Ttl::MAX && !token.raw.is_empty())
+        .ok_or_else(wrong)
+}
+
+/// The octets of a character string: `\DDD` and `\X` undone, quotes inside a word left out.
+fn unescape(token: Token<'_>) -> Result<Vec<u8>, RecordError> {
+    let mut octets = Vec::new();
+    let mut characters = token.raw.chars();
+    while let Some(character) = characters.next() {
+        if character == '"' && !token.quoted {
+            continue;
+        }
+        if character != '\\' {
+            let mut buffer = [0; 4];
+            octets.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+            continue;
+        }
+        let broken = || RecordError::at(token.column, "a broken escape; write `\\\\` or `\\032`");
+        let first = characters.next().ok_or_else(broken)?;
+        if !first.is_ascii_digit() {
+            octets.push(u8::try_from(first).map_err(|_| broken())?);
+            continue;
+        }
+        let digits: String = std::iter::once(first)
+            .chain(characters.by_ref().take(2))
+            .collect();
+        if digits.len() != 3 {
+            return Err(broken());
+        }
+        octets.push(digits.parse().map_err(|_| broken())?);
+    }
+    Ok(octets)
+}
+
+/// One `key=value` of an SVCB or HTTPS record.
+fn param_of(token: Token<'_>) -> Result<ServiceParam, RecordError> {
+    let wrong = |message: String| RecordError::at(token.column, message);
+    let (name, value) = match token.raw.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (token.raw, None),
+    };
+    let key = key_number(name).ok_or_else(|| {
+        wrong(format!(
+            "`{name}` is no service parameter; some are `alpn`, `ipv6hint`, `port`, `key667`"
+        ))
+    })?;
+    let value = unescape(Token {
+        raw: value.unwrap_or_default(),
+        quoted: false,
+        ..token
+    })?;
+    if name.starts_with("key") {
+        return Ok(ServiceParam::from_wire(key, &value));
+    }
+    let text = String::from_utf8_lossy(&value).into_owned();
+    let items = || text.split(',').filter(|item| !item.is_empty());
+    let param = match name {
+        "mandatory" => items()
+            .map(key_number)
+            .collect::<Option<_>>()
+            .map(ServiceParam::Mandatory),
+        "alpn" => list_items(&value).map(ServiceParam::Alpn),
+        "no-default-alpn" => value.is_empty().then_some(ServiceParam::NoDefaultAlpn),
+        "port" => text.parse().ok().map(ServiceParam::Port),
+        "ipv4hint" => items()
+            .map(|item| item.parse().ok())
+            .collect::<Option<_>>()
+            .map(ServiceParam::Ipv4Hint),
+        "ipv6hint" => items()
+            .map(|item| item.parse().ok())
+            .collect::<Option<_>>()
+            .map(ServiceParam::Ipv6Hint),
+        "ech" => base64(&value).map(|value| ServiceParam::Other { key, value }),
+        _ => Some(ServiceParam::Other { key, value }),
+    };
+    let filled = |param: &ServiceParam| match param {
+        ServiceParam::Mandatory(keys) => !keys.is_empty(),
+        ServiceParam::Alpn(ids) => ids.iter().all(|id| (1..=255).contains(&id.len())),
+        ServiceParam::Ipv4Hint(hints) => !hints.is_empty(),
+        ServiceParam::Ipv6Hint(hints) => !hints.is_empty(),
+        _ => true,
+    };
+    param
+        .filter(filled)
+        .ok_or_else(|| wrong(format!("`{text}` is no value for `{name}`")))
+}
+
+/// A comma-separated list in which `\,` and `\\` stand for themselves (RFC 9460 appendix A.1).
+fn list_items(value: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut items = vec![Vec::new()];
+    let mut octets = value.iter();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b',' => items.push(Vec::new()),
+            b'\\' => items.last_mut()?.push(*octets.next()?),
+            _ => items.last_mut()?.push(*octet),
+        }
+    }
+    Some(items)
+}
+
+fn base64(value: &[u8]) -> Option<Vec<u8>> {
+    domain::utils::base64::decode(std::str::from_utf8(value).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests;
