@@ -70,47 +70,61 @@ async fn program_runs_in_its_directory_with_its_files_and_certificate() {
     assert!(lines[6].ends_with("/sbin"));
 }
 
+/// Name of a file in the program's directory that says where [`stand_in`] listens, one address a line.
+const LISTEN: &str = "listen";
+
+/// Not a test of anything: what this very binary does when one of the tests below starts it as the program. It
+/// takes one address after the other and stays until it is killed; elsewhere it ends at once.
+#[test]
+fn stand_in() {
+    let Ok(addresses) = std::fs::read_to_string(LISTEN) else {
+        return;
+    };
+    let mut listeners = vec![];
+    for address in addresses.lines() {
+        std::thread::sleep(Duration::from_millis(200));
+        listeners.push(TcpListener::bind(address).unwrap());
+        println!("listening on {address}");
+    }
+    std::thread::sleep(PATIENCE * 5);
+}
+
+fn listening_on(addresses: &[SocketAddr]) -> Service {
+    let binary = std::env::current_exe().unwrap();
+    let name = concat!(module_path!(), "::stand_in")
+        .split_once("::")
+        .unwrap()
+        .1;
+    let mut service = program(&[&binary.to_string_lossy(), "--exact", name, "--nocapture"]);
+    let lines: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let files = &mut exec(&mut service).files;
+    files.insert(LISTEN.to_owned(), lines.join("\n"));
+    exec(&mut service).ready_port = Some(addresses[0].port());
+    service
+}
+
 #[tokio::test]
 async fn program_is_ready_when_every_address_answers() {
     let lab = Lab::new();
-    let port = free_port();
-    let script = format!(
-        "import socket, time
-time.sleep(0.1)
-for family, address in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
-    listener = socket.create_server((address, {port}), family=family)
-    globals()[address] = listener
-    time.sleep(0.2)
-time.sleep(60)"
-    );
-    let mut service = program(&["python3", "-c", &script]);
-    exec(&mut service).ready_port = Some(port);
-    let running = lab.start(&service).await;
-    assert!(answers(SocketAddr::new("::1".parse().unwrap(), port)).await);
+    let v4: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+    let v6 = SocketAddr::new("::1".parse().unwrap(), v4.port());
+    let running = lab.start(&listening_on(&[v4, v6])).await;
     assert!(running.child.is_some());
+    assert!(answers(v4).await);
+    assert!(answers(v6).await);
 }
 
 #[tokio::test]
 async fn program_that_listens_on_one_family_only_is_not_ready() {
     let lab = Lab::new();
-    let port = free_port();
-    let script = format!(
-        "import socket, time
-print('one family is enough for me', flush=True)
-listener = socket.create_server(('127.0.0.1', {port}))
-time.sleep(60)"
-    );
-    let mut service = program(&["python3", "-c", &script]);
-    exec(&mut service).ready_port = Some(port);
+    let v4: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+    let mut service = listening_on(&[v4]);
     exec(&mut service).ready_within = Duration::from_secs(2);
     let error = lab.refuses(&service).await.to_string();
-    assert_eq!(
-        error,
-        format!(
-            "service `web` on host `www`: `python3` does not accept connections on [::1]:{port} \
-             after 2s; it wrote:\n  one family is enough for me"
-        )
-    );
+    let port = v4.port();
+    let expected = format!("does not accept connections on [::1]:{port} after 2s; it wrote:\n");
+    assert!(error.contains(&expected), "{error}");
+    assert!(error.ends_with(&format!("listening on {v4}")), "{error}");
     service.families = vec![Family::V4];
     let again = lab.start(&service).await;
     assert!(again.child.is_some());
