@@ -26,7 +26,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// What all services of a lab share.
-#[derive(Debug)]
 pub(crate) struct Context {
     /// The world that is being built.
     pub(crate) world: Arc<World>,

@@ -177,9 +177,9 @@ impl Problem {
             }
             Self::PageStatus { .. } => Some("give the page a status from 200 to 599"),
             Self::PageSize { .. } => Some("choose a smaller `size`"),
-            Self::Header { .. } => {
-                Some("header names are ASCII tokens, values are one line of visible ASCII")
-            }
+            Self::Header { .. } => Some(
+                "header names are ASCII tokens, values one line of visible ASCII; Content-Length and Transfer-Encoding are the server's own",
+            ),
             Self::Certificate(_) => Some(
                 "names in a certificate are host names in ASCII (internationalised ones as `xn--`), wildcards or addresses",
             ),

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
     ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, SERVER,
+    TRANSFER_ENCODING,
 };
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -155,11 +156,15 @@ impl Site {
             insert(&mut common, SERVER, &face.server, family)?;
         }
         for (name, value) in &face.headers {
-            let parsed = HeaderName::try_from(name).map_err(|_| Problem::Header {
-                family,
-                name: name.clone(),
-                value: value.clone(),
-            })?;
+            let parsed = HeaderName::try_from(name)
+                .ok()
+                // How a message ends is decided per response.
+                .filter(|name| name != CONTENT_LENGTH && name != TRANSFER_ENCODING)
+                .ok_or_else(|| Problem::Header {
+                    family,
+                    name: name.clone(),
+                    value: value.clone(),
+                })?;
             insert(&mut common, parsed, value, family)?;
         }
         let pages = face

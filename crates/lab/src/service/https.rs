@@ -1,12 +1,12 @@
 //! The web server behind TLS.
 
-use super::error::ServiceError;
+use super::error::{Problem, ServiceError};
 use super::http::{self, Sites, Version};
 use super::listen::{self, Peer};
 use super::{Context, Running, face, problem, tls};
 use crate::world::model::{Family, HostId, Service, Stall};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 
 /// A TLS handshake must be complete after this long.
@@ -18,16 +18,7 @@ pub(crate) fn start(
     host: HostId,
     service: &Service,
 ) -> Result<Running, ServiceError> {
-    let acceptor = |family| tls::over_tcp(&context.authority, face(service, family));
-    let faces = Sites::new(service)
-        .and_then(|sites| {
-            Ok(Faces {
-                sites,
-                v4: acceptor(Family::V4)?.into(),
-                v6: acceptor(Family::V6)?.into(),
-            })
-        })
-        .map_err(|p| problem(context, host, service, p))?;
+    let faces = Faces::new(context, service).map_err(|p| problem(context, host, service, p))?;
     let listeners = listen::tcp(context, host, service)?;
     let running = Running::tcp(&listeners);
     listen::accept(listeners, move |peer, stream| {
@@ -43,7 +34,21 @@ struct Faces {
     v6: TlsAcceptor,
 }
 
-async fn connection(faces: Faces, peer: Peer, stream: TcpStream) {
+impl Faces {
+    fn new(context: &Context, service: &Service) -> Result<Self, Problem> {
+        let acceptor = |family| tls::over_tcp(&context.authority, face(service, family));
+        Ok(Self {
+            sites: Sites::new(service)?,
+            v4: acceptor(Family::V4)?.into(),
+            v6: acceptor(Family::V6)?.into(),
+        })
+    }
+}
+
+async fn connection<T>(faces: Faces, peer: Peer, stream: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let site = faces.sites.of(peer);
     if site.stall == Some(Stall::Handshake) {
         return listen::stay_silent(stream).await;

@@ -12,6 +12,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -159,11 +160,15 @@ pub(crate) struct Room(Arc<Semaphore>);
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_CONNECTIONS)))
+        Self::of(MOST_CONNECTIONS)
     }
 }
 
 impl Room {
+    fn of(connections: usize) -> Self {
+        Self(Arc::new(Semaphore::new(connections)))
+    }
+
     /// Place for one more, or none.
     pub(crate) fn one_more(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
@@ -205,26 +210,18 @@ where
 }
 
 /// Says nothing and reads on until the peer has closed.
-pub(crate) async fn stay_silent(stream: TcpStream) {
+pub(crate) async fn stay_silent<T: AsyncRead + Unpin>(mut stream: T) {
     let mut buffer = [0; 4096];
-    loop {
-        match stream
-            .readable()
-            .await
-            .and_then(|()| stream.try_read(&mut buffer))
-        {
-            Ok(1..) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(0) | Err(_) => break,
-        }
-    }
+    while let Ok(1..) = stream.read(&mut buffer).await {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::tests::service;
+    use crate::service::tests::{PATIENCE, SILENCE, service};
     use crate::world::model::ServiceKind;
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::timeout;
 
     fn check(change: impl Fn(&mut Service), expected: &[(&str, bool)]) {
         let mut service = service(ServiceKind::Http);
@@ -276,6 +273,34 @@ mod tests {
             },
             &[("[2e00:5::81]:80", false)],
         );
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_room_wait_for_one_that_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(accept_from(
+            listener,
+            Room::of(2),
+            |_, mut stream| async move {
+                stream.write_all(b"hello").await.unwrap();
+                stay_silent(stream).await;
+            },
+        ));
+        let connect = async || TcpStream::connect(address).await.unwrap();
+        let (mut first, mut second, mut third) =
+            (connect().await, connect().await, connect().await);
+        let mut greeting = [0; 5];
+        first.read_exact(&mut greeting).await.unwrap();
+        second.read_exact(&mut greeting).await.unwrap();
+        assert!(
+            timeout(SILENCE, third.read_exact(&mut greeting))
+                .await
+                .is_err()
+        );
+        drop(first);
+        let served = timeout(PATIENCE, third.read_exact(&mut greeting)).await;
+        assert!(served.unwrap().is_ok());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::world::model::{Face, Family, HostId, Service, ServiceKind, Stall};
 use bytes::Bytes;
 use h3::server::RequestResolver;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
+use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, TransportConfig};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -67,7 +67,12 @@ impl Faces {
             let tls = QuicServerConfig::try_from(tls).map_err(|_| {
                 Problem::Tls(rustls::Error::General("no initial cipher suite".to_owned()))
             })?;
-            Ok::<_, Problem>(Arc::new(ServerConfig::with_crypto(Arc::new(tls))))
+            let mut transport = TransportConfig::default();
+            // One packet for each datagram from the start: what a trace shows is what was sent.
+            transport.enable_segmentation_offload(false);
+            let mut config = ServerConfig::with_crypto(Arc::new(tls));
+            config.transport_config(Arc::new(transport));
+            Ok::<_, Problem>(Arc::new(config))
         };
         Ok(Self {
             sites: Sites::new(&with_pages(context, host, service))?,

@@ -10,8 +10,7 @@ use session::Session;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 /// RFC 5321 section 4.5.3.2.7: a server waits at least this long for the next command.
@@ -63,7 +62,10 @@ impl Manners {
     }
 }
 
-async fn connection(manners: Arc<Manners>, peer: Peer, mut stream: TcpStream) {
+async fn connection<T>(manners: Arc<Manners>, peer: Peer, mut stream: T)
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let mut session = Session::new(&manners.name);
     if manners.stall != Some(Stall::Handshake) {
         // RFC 5321 section 3.1: 554 in place of the banner turns a client away.
@@ -93,7 +95,10 @@ async fn connection(manners: Arc<Manners>, peer: Peer, mut stream: TcpStream) {
     }
 }
 
-async fn say(manners: &Manners, stream: &mut TcpStream, text: &str) -> io::Result<()> {
+async fn say<T>(manners: &Manners, stream: &mut T, text: &str) -> io::Result<()>
+where
+    T: AsyncWrite + Unpin,
+{
     if text.is_empty() {
         return Ok(());
     }
@@ -109,6 +114,9 @@ mod tests {
     use crate::service::tests::{Lab, PATIENCE, SILENCE, on_loopback, service};
     use crate::world::model::ServiceKind;
     use std::net::{Ipv4Addr, SocketAddr};
+    use tokio::io::duplex;
+    use tokio::net::TcpStream;
+    use tokio::time::Instant;
 
     /// Says something, closes its side and returns everything that the server says.
     async fn talk(address: SocketAddr, text: &str) -> String {
@@ -183,5 +191,35 @@ mod tests {
         let begun = std::time::Instant::now();
         assert!(talk(address, "").await.starts_with("220 "));
         assert!(begun.elapsed() >= service.v4.delay);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn quiet_client_is_told_goodbye_after_five_minutes() {
+        let manners = Manners::of(&service(ServiceKind::Smtp).v4);
+        let peer = Peer {
+            address: "192.0.2.10:40000".parse().unwrap(),
+        };
+        let (mut client, server) = duplex(1000);
+        let begun = Instant::now();
+        tokio::spawn(connection(Arc::new(manners), peer, server));
+        let mut heard = String::new();
+        client.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(
+            heard,
+            "220 mail.lab.test ESMTP ready\r\n421 mail.lab.test closes the connection\r\n"
+        );
+        assert_eq!(begun.elapsed(), Duration::from_mins(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn client_that_does_not_read_is_given_up() {
+        let manners = Manners::of(&service(ServiceKind::Smtp).v4);
+        let peer = Peer {
+            address: "192.0.2.10:40000".parse().unwrap(),
+        };
+        let (_client, server) = duplex(10);
+        let begun = Instant::now();
+        connection(Arc::new(manners), peer, server).await;
+        assert_eq!(begun.elapsed(), READ_WITHIN);
     }
 }

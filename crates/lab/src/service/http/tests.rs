@@ -2,8 +2,8 @@ use super::*;
 use crate::service::tests::{Lab, PATIENCE, SILENCE, ask, get, on_loopback, page, service};
 use crate::world::model::ServiceKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Instant, sleep, timeout};
 
 fn site(change: impl Fn(&mut Face)) -> Result<Site, Problem> {
     let mut service = service(ServiceKind::Http);
@@ -55,6 +55,13 @@ fn impossible_page_or_header_is_refused_before_it_is_asked_for() {
             face.headers.insert("Alt Svc".to_owned(), "x".to_owned());
         },
         "header `Alt Svc: x` for IPv4 cannot be sent",
+    );
+    check(
+        |face| {
+            let name = "Transfer-Encoding".to_owned();
+            face.headers.insert(name, "chunked".to_owned());
+        },
+        "header `Transfer-Encoding: chunked` for IPv4 cannot be sent",
     );
     check(
         |face| face.server = "a\nb".to_owned(),
@@ -181,7 +188,7 @@ async fn delay_holds_back_the_response_by_that_much() {
     let mut service = on_loopback(ServiceKind::Http);
     service.v4.delay = Duration::from_millis(150);
     let v4 = lab.start(&service).await.tcp[0];
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     assert_eq!(get(v4, "/").await.status, 200);
     assert!(begun.elapsed() >= service.v4.delay);
 }
@@ -240,4 +247,40 @@ async fn head_has_the_length_of_the_page_and_no_body() {
     let reply = ask(stream, "HEAD", "/", false).await.unwrap();
     assert_eq!(reply.headers["content-length"], "5");
     assert_eq!(reply.body, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn head_that_does_not_end_is_waited_for_thirty_seconds() {
+    let (mut client, server) = duplex(1000);
+    let begun = Instant::now();
+    let site = Arc::new(site(|_| {}).unwrap());
+    let serving = tokio::spawn(serve(site, peer(V4), server, Version::Http1));
+    client.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    while client.write_all(b"a").await.is_ok() && begun.elapsed() < LONGEST_CONNECTION {
+        sleep(Duration::from_secs(1)).await;
+    }
+    serving.await.unwrap();
+    let elapsed = begun.elapsed();
+    assert!(
+        (HEAD_WITHIN..HEAD_WITHIN + Duration::from_secs(2)).contains(&elapsed),
+        "{elapsed:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_connection_lives_longer_than_ten_minutes() {
+    for version in [Version::Http1, Version::Http2] {
+        let stalled = site(|face| face.stall = Some(Stall::Response)).unwrap();
+        let (mut client, server) = duplex(1000);
+        let begun = Instant::now();
+        let serving = tokio::spawn(serve(Arc::new(stalled), peer(V4), server, version));
+        // A whole request, or the first half of HTTP/2's preface.
+        let sent: &[u8] = match version {
+            Version::Http1 => b"GET / HTTP/1.1\r\n\r\n",
+            Version::Http2 => b"PRI * HTTP/2.0",
+        };
+        client.write_all(sent).await.unwrap();
+        serving.await.unwrap();
+        assert_eq!(begun.elapsed(), LONGEST_CONNECTION, "{version:?}");
+    }
 }

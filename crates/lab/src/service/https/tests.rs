@@ -1,9 +1,11 @@
+use super::{Faces, HANDSHAKE_WITHIN, connection};
+use crate::service::listen::Peer;
 use crate::service::tests::{Lab, PATIENCE, SILENCE, ask, get, on_loopback, page};
 use crate::world::model::{ServiceKind, Stall, TlsVersion};
 use rustls::ProtocolVersion;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 #[tokio::test]
 async fn alpn_picks_the_version_of_http() {
@@ -120,4 +122,18 @@ async fn plain_http_on_the_same_host_is_untouched() {
     let https = lab.start(&on_loopback(ServiceKind::Https)).await;
     assert_ne!(http.tcp, https.tcp);
     assert_eq!(get(http.tcp[0], "/").await.body, "hello");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_handshake_is_waited_for_thirty_seconds() {
+    let lab = Lab::new();
+    let faces = Faces::new(&lab.context, &on_loopback(ServiceKind::Https)).unwrap();
+    let peer = Peer {
+        address: "[2e00:c::10]:40000".parse().unwrap(),
+    };
+    let (mut client, server) = duplex(1000);
+    client.write_all(b"\x16\x03\x01\x02\x00").await.unwrap();
+    let begun = Instant::now();
+    connection(faces, peer, server).await;
+    assert_eq!(begun.elapsed(), HANDSHAKE_WITHIN);
 }
