@@ -1,0 +1,216 @@
+//! The networks' routers and the core between them.
+//!
+//! A router's filters look at what it forwards, not at what it says itself; of its own messages they see only Packet Too
+//! Big, so that "swallow" holds wherever the narrow line is. Whatever a router cannot deliver it complains about at once.
+
+use super::{Packet, Place, Reason, Switchboard};
+use crate::emulator::GATEWAY_MAC;
+use crate::emulator::build::{self, Complaint};
+use crate::emulator::filter::Verdict;
+use crate::emulator::packet::{is_routable_destination, is_routable_source, protocol};
+use crate::world::model::{FilterAction, FilterDirection, NetworkId};
+use std::net::IpAddr;
+use std::time::Duration;
+
+impl Switchboard {
+    /// A host gave its router a packet.
+    pub(super) fn route_from_host(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
+        let destination = packet.headers.destination;
+        let segment = &self.segments[network.0];
+        if segment.is_router(destination) {
+            return self.receive_at_router(network, packet, now);
+        }
+        if !is_routable_source(packet.headers.source) || !is_routable_destination(destination) {
+            return self.discard(packet.frame, Reason::Unroutable, Place::Router(network));
+        }
+        let is_inside = segment.holds(destination);
+        if !is_inside && self.network_of(destination).is_none() {
+            return self.complain(network, packet, Complaint::NoRoute, now);
+        }
+        if packet.hops() <= 1 {
+            return self.complain(network, packet, Complaint::TimeExceeded, now);
+        }
+        packet.count_hop();
+        if is_inside {
+            return self.hand_over(network, packet, now);
+        }
+        self.filter_out(network, packet, now);
+    }
+
+    fn filter_out(&mut self, network: NetworkId, packet: Packet, now: Duration) {
+        match self.segments[network.0].filters.judge(&packet, FilterDirection::Out) {
+            Verdict::Pass => self.enter(self.segments[network.0].up, packet, now),
+            Verdict::Cut => self.cut(packet, |board, segment| board.filter_out(network, segment, now)),
+            Verdict::Take(index, action) => self.obey(network, packet, index, action, now),
+        }
+    }
+
+    /// A packet reached the core.
+    pub(super) fn cross_core(&mut self, packet: Packet, now: Duration) {
+        match self.network_of(packet.headers.destination) {
+            Some(network) => self.enter(self.segments[network.0].down, packet, now),
+            None => self.discard(packet.frame, Reason::NoRoute, Place::Core),
+        }
+    }
+
+    /// A packet reached a network's router from the core.
+    pub(super) fn route_from_core(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
+        if self.segments[network.0].is_router(packet.headers.destination) {
+            return self.receive_at_router(network, packet, now);
+        }
+        if packet.hops() <= 1 {
+            return self.complain(network, packet, Complaint::TimeExceeded, now);
+        }
+        packet.count_hop();
+        self.filter_in(network, packet, now);
+    }
+
+    fn filter_in(&mut self, network: NetworkId, packet: Packet, now: Duration) {
+        match self.segments[network.0].filters.judge(&packet, FilterDirection::In) {
+            Verdict::Pass => self.hand_over(network, packet, now),
+            Verdict::Cut => self.cut(packet, |board, segment| board.filter_in(network, segment, now)),
+            Verdict::Take(index, action) => self.obey(network, packet, index, action, now),
+        }
+    }
+
+    /// Sends a packet to the host of this network that has its destination.
+    fn hand_over(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
+        let Some(port) = self.segments[network.0].owners.get(&packet.headers.destination) else {
+            return self.complain(network, packet, Complaint::AddressUnreachable, now);
+        };
+        let port = &self.ports[port.0];
+        packet.address_frame(GATEWAY_MAC, port.mac);
+        self.enter(port.down, packet, now);
+    }
+
+    /// A filter takes a packet.
+    fn obey(&mut self, network: NetworkId, packet: Packet, index: usize, action: FilterAction, now: Duration) {
+        let place = Place::Router(network);
+        let reason = Reason::Filter(index);
+        if matches!(action, FilterAction::Drop | FilterAction::SwallowPacketTooBig) {
+            return self.discard(packet.frame, reason, place);
+        }
+        if packet.is_super_frame() {
+            return self.cut(packet, |board, segment| board.obey(network, segment, index, action, now));
+        }
+        let why = match action {
+            FilterAction::Prohibit => Complaint::Prohibited,
+            FilterAction::NoRoute => Complaint::NoRoute,
+            _ if packet.headers.protocol == protocol::TCP => {
+                if let Some(reset) = build::reset(&mut self.pool, &packet) {
+                    self.originate(network, reset, now);
+                }
+                return self.discard(packet.frame, reason, place);
+            }
+            _ => Complaint::PortUnreachable,
+        };
+        self.complain_because(network, packet, why, reason, false, now);
+    }
+
+    /// A packet for the router itself.
+    fn receive_at_router(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
+        if packet.is_super_frame() {
+            return self.cut(packet, |board, segment| board.receive_at_router(network, segment, now));
+        }
+        let reply = match packet.headers.protocol {
+            protocol::UDP => return self.complain(network, packet, Complaint::PortUnreachable, now),
+            protocol::TCP => build::reset(&mut self.pool, &packet),
+            _ => build::echo_reply(&mut self.pool, &mut packet),
+        };
+        self.pool.recycle(packet.frame.data);
+        if let Some(reply) = reply {
+            self.originate(network, reply, now);
+        }
+    }
+
+    /// A network's router drops a packet and says why.
+    pub(super) fn complain(&mut self, network: NetworkId, packet: Packet, why: Complaint, now: Duration) {
+        self.complain_because(network, packet, why, why.into(), false, now);
+    }
+
+    /// The same at the core's end of the network's uplink, which counts as that router's too.
+    pub(super) fn complain_at_core(&mut self, network: NetworkId, packet: Packet, why: Complaint, now: Duration) {
+        self.complain_because(network, packet, why, why.into(), true, now);
+    }
+
+    fn complain_because(
+        &mut self,
+        network: NetworkId,
+        mut packet: Packet,
+        why: Complaint,
+        reason: Reason,
+        at_core: bool,
+        now: Duration,
+    ) {
+        if packet.is_super_frame() {
+            return self.cut(packet, |board, segment| {
+                board.complain_because(network, segment, why, reason, at_core, now);
+            });
+        }
+        if build::may_complain(&packet) {
+            let router = &self.segments[network.0].network;
+            let from = match packet.headers.source {
+                IpAddr::V4(_) => router.gateway_v4.map(IpAddr::V4),
+                IpAddr::V6(_) => router.gateway_v6.map(IpAddr::V6),
+            };
+            let message = from.and_then(|from| build::complaint(&mut self.pool, &mut packet, why, from));
+            if let Some(message) = message {
+                if at_core {
+                    self.originate_at_core(network, message, now);
+                } else {
+                    self.originate(network, message, now);
+                }
+            }
+        }
+        self.discard(packet.frame, reason, Place::Router(network));
+    }
+
+    /// Sends a router's own packet on its way.
+    fn originate(&mut self, network: NetworkId, packet: Packet, now: Duration) {
+        if self.segments[network.0].holds(packet.headers.destination) {
+            if let Some(packet) = self.unless_swallowed(network, packet, FilterDirection::In) {
+                self.hand_over(network, packet, now);
+            }
+        } else if let Some(packet) = self.unless_swallowed(network, packet, FilterDirection::Out) {
+            self.enter(self.segments[network.0].up, packet, now);
+        }
+    }
+
+    /// The same from the far end of the router's uplink.
+    fn originate_at_core(&mut self, network: NetworkId, packet: Packet, now: Duration) {
+        if let Some(packet) = self.unless_swallowed(network, packet, FilterDirection::Out) {
+            self.cross_core(packet, now);
+        }
+    }
+
+    fn unless_swallowed(&mut self, network: NetworkId, packet: Packet, way: FilterDirection) -> Option<Packet> {
+        match self.segments[network.0].filters.swallows_own(&packet, way) {
+            None => Some(packet),
+            Some(index) => {
+                self.discard(packet.frame, Reason::Filter(index), Place::Router(network));
+                None
+            }
+        }
+    }
+
+    /// The network that an address belongs to.
+    fn network_of(&self, address: IpAddr) -> Option<NetworkId> {
+        self.segments
+            .iter()
+            .position(|segment| segment.holds(address))
+            .map(NetworkId)
+    }
+}
+
+impl From<Complaint> for Reason {
+    fn from(why: Complaint) -> Self {
+        match why {
+            Complaint::NoRoute => Self::NoRoute,
+            Complaint::AddressUnreachable => Self::AddressUnreachable,
+            // Without a filter: a datagram for a router's own address.
+            Complaint::PortUnreachable | Complaint::Prohibited => Self::RouterPort,
+            Complaint::TimeExceeded => Self::TimeExceeded,
+            Complaint::TooBig { .. } => Self::TooBig,
+        }
+    }
+}
