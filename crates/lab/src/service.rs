@@ -40,7 +40,7 @@ pub(crate) struct Context {
 #[must_use = "a program ends when this is dropped"]
 pub(crate) struct Running {
     /// The program of an `exec` service.
-    pub(crate) child: Option<tokio::process::Child>,
+    pub(crate) child: Option<exec::Session>,
     /// Where it listens on TCP, with the real port where the world says 0.
     pub(crate) tcp: Vec<SocketAddr>,
     /// Where it listens on UDP.
@@ -49,11 +49,9 @@ pub(crate) struct Running {
 
 impl Running {
     fn tcp(listeners: &[TcpListener]) -> Self {
+        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok());
         Self {
-            tcp: listeners
-                .iter()
-                .filter_map(|listener| listener.local_addr().ok())
-                .collect(),
+            tcp: addresses.collect(),
             ..Self::default()
         }
     }

@@ -11,6 +11,7 @@ use super::{Context, Running, problem};
 use crate::world::model::{Exec, Family, HostId, Service};
 use files::Directory;
 use program::Program;
+pub(crate) use program::Session;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -46,7 +47,7 @@ async fn run(context: &Context, host: HostId, service: &Service) -> Result<Runni
         wait(&mut program, exec, &waiting).await?;
     }
     Ok(Running {
-        child: Some(program.into_child()),
+        child: Some(program.into_session()),
         ..Running::default()
     })
 }

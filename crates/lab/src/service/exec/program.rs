@@ -3,6 +3,8 @@
 use super::files::Directory;
 use crate::service::error::{LogTail, Problem};
 use crate::world::model::Exec;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, getppid, setsid};
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
@@ -24,12 +26,18 @@ const TAIL: u64 = 16 * 1024;
 /// Longer lines are cut in messages.
 const LONGEST_LINE: usize = 300;
 
-/// A program that runs; dropping it ends it.
+/// A program that runs.
 #[derive(Debug)]
 pub(super) struct Program {
     name: String,
-    child: Child,
+    session: Session,
     output: PathBuf,
+}
+
+/// A program and all that it has started; dropping it ends them.
+#[derive(Debug)]
+pub(crate) struct Session {
+    child: Child,
 }
 
 impl Program {
@@ -59,8 +67,7 @@ impl Program {
             .env("PATH", &search)
             .stdin(Stdio::null())
             .stdout(stdout)
-            .stderr(stderr)
-            .kill_on_drop(true);
+            .stderr(stderr);
         in_own_session(&mut command);
         let child = command
             .spawn()
@@ -70,7 +77,7 @@ impl Program {
             })?;
         Ok(Self {
             name: name.clone(),
-            child,
+            session: Session { child },
             output,
         })
     }
@@ -82,7 +89,8 @@ impl Program {
 
     /// How it ended, if it did.
     pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>, Problem> {
-        self.child
+        self.session
+            .child
             .try_wait()
             .map_err(|source| Problem::ProgramNotWatched {
                 program: self.name.clone(),
@@ -96,9 +104,33 @@ impl Program {
         tail(&self.output).unwrap_or(LogTail(vec![]))
     }
 
-    /// The process, for whoever waits for its end.
-    pub(super) fn into_child(self) -> Child {
-        self.child
+    /// The process, for whoever keeps it.
+    pub(super) fn into_session(self) -> Session {
+        self.session
+    }
+}
+
+impl Session {
+    /// The program's process id, until its end has been noticed.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits until the program ends by itself.
+    pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Until the program's end has been noticed nobody else can have its number.
+        if let Some(id) = self.id().and_then(|id| i32::try_from(id).ok()) {
+            // An error means that they have all ended already.
+            match killpg(Pid::from_raw(id), Signal::SIGKILL) {
+                Ok(()) | Err(_) => {}
+            }
+        }
     }
 }
 
@@ -106,11 +138,11 @@ impl Program {
 fn in_own_session(command: &mut Command) {
     let lab = std::process::id();
     let before_exec = move || {
-        nix::unistd::setsid()?;
+        setsid()?;
         // Sent when the thread that started the program ends, which is the host's thread.
-        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
         // The lab may have ended before the line above.
-        if nix::unistd::getppid().as_raw() != lab.cast_signed() {
+        if getppid().as_raw() != lab.cast_signed() {
             return Err(io::ErrorKind::Interrupted.into());
         }
         Ok(())

@@ -55,7 +55,7 @@ async fn program_runs_in_its_directory_with_its_files_and_certificate() {
     let files = &mut exec(&mut service).files;
     files.insert("etc/text".to_owned(), "events { }\n".to_owned());
     let mut running = lab.start(&service).await;
-    let status = running.child.as_mut().unwrap().wait().await.unwrap();
+    let status = running.child.as_mut().unwrap().ended().await.unwrap();
     let output = output(&lab);
     assert!(status.success(), "{output}");
     let lines: Vec<&str> = output.lines().collect();
@@ -239,28 +239,25 @@ async fn impossible_exec_parts_are_refused() {
     .await;
 }
 
+/// State, process group and session of a process; a zombie counts as gone.
+fn alive(id: u32) -> Option<(u32, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let fields: Vec<&str> = fields.split(' ').collect();
+    (fields[0] != "Z").then(|| (fields[2].parse().unwrap(), fields[3].parse().unwrap()))
+}
+
 #[tokio::test]
 async fn program_has_a_session_of_its_own_and_ends_with_its_owner() {
     let lab = Lab::new();
-    let service = program(&["sleep", "60"]);
+    let service = program(&["sh", "-c", "sleep 60 & echo $!; wait"]);
     let running = lab.start(&service).await;
-    let pid = running.child.as_ref().unwrap().id().unwrap();
-    let stat = format!("/proc/{pid}/stat");
-    let session = eventually(|| {
-        let stat = std::fs::read_to_string(&stat).ok()?;
-        stat.contains("(sleep)").then(|| {
-            let fields: Vec<&str> = stat.split(' ').collect();
-            fields[5].parse::<u32>().unwrap()
-        })
-    })
-    .await;
-    assert_eq!(session, pid);
+    let leader = running.child.as_ref().unwrap().id().unwrap();
+    let worker: u32 = eventually(|| output(&lab).trim().parse().ok()).await;
+    assert_eq!(alive(leader), Some((leader, leader)));
+    assert_eq!(alive(worker), Some((leader, leader)));
     drop(running);
-    eventually(|| {
-        let gone = std::fs::read_to_string(&stat).map_or(true, |stat| !stat.contains("(sleep) S"));
-        gone.then_some(())
-    })
-    .await;
+    eventually(|| (alive(leader).is_none() && alive(worker).is_none()).then_some(())).await;
 }
 
 #[test]
@@ -282,9 +279,7 @@ fn program_ends_with_the_thread_that_started_it() {
     .join()
     .unwrap();
     let begun = Clock::now();
-    while std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|s| s.contains("(sleep) S"))
-    {
+    while alive(pid).is_some() {
         assert!(begun.elapsed() < PATIENCE, "the program lives on");
         std::thread::sleep(ASK_EVERY);
     }
