@@ -117,6 +117,7 @@ impl Session {
     }
 
     /// Waits until the program ends by itself.
+    #[cfg(test)]
     pub(crate) async fn ended(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
