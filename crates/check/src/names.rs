@@ -3,6 +3,10 @@
 //! [`collect`] asks and returns plain data; the rules judge it without a clock or a socket. Nothing here connects to the
 //! service itself.
 
+mod ask;
+mod collect;
+#[cfg(test)]
+mod fixture;
 mod global;
 mod observation;
 mod rules;

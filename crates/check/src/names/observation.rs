@@ -1,11 +1,12 @@
-//! What was asked and what came back: plain values, made by [`collect`](super::collect), read by the rules.
+//! What was asked and what came back: plain values, made by [`collect`](super::collect()), read by the rules.
 //!
 //! Times are seconds since the start of the run.
 
 use super::synthesis::Nat64Prefix;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use twinstack_dns::client::{ServerAddress, Transport};
 use twinstack_dns::{Data, Name, Rcode, Record, RecordType};
 use twinstack_finding::{Evidence, Skipped};
 
@@ -40,7 +41,7 @@ pub(crate) struct ServerId(pub(crate) usize);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     pub(crate) role: Role,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: ServerAddress,
 }
 
 /// Why a server was asked.
@@ -54,20 +55,11 @@ pub(crate) enum Role {
     Parent(Name),
 }
 
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Endpoint {
-    /// Plain DNS over UDP and TCP.
-    Plain(SocketAddr),
-    /// DNS over HTTPS at this URL.
-    Https(String),
-}
-
 impl Server {
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         match &self.endpoint {
-            Endpoint::Plain(address) => Some(address.ip()),
-            Endpoint::Https(_) => None,
+            ServerAddress::Socket(address) => Some(address.ip()),
+            ServerAddress::Url(_) => None,
         }
     }
 
@@ -87,11 +79,7 @@ impl fmt::Display for Server {
             Role::Resolver => f.write_str("resolver ")?,
             Role::Authoritative(name) | Role::Parent(name) => write!(f, "{name} ")?,
         }
-        match &self.endpoint {
-            Endpoint::Plain(address) if address.port() == 53 => write!(f, "{}", address.ip()),
-            Endpoint::Plain(address) => write!(f, "{address}"),
-            Endpoint::Https(url) => f.write_str(url),
-        }
+        write!(f, "{}", self.endpoint)
     }
 }
 
@@ -109,33 +97,6 @@ pub(crate) struct Lookup {
     /// How many queries were sent before one was answered.
     pub(crate) sent: usize,
     pub(crate) outcome: Outcome,
-}
-
-/// How a question travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Transport {
-    Udp,
-    Tcp,
-    Https,
-}
-
-impl Transport {
-    /// As in the report.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Https => "https",
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Https => "HTTPS",
-        }
-    }
 }
 
 /// What a question led to.
@@ -298,21 +259,22 @@ impl Lookup {
     }
 }
 
-/// An A and an AAAA query that left at the same moment.
-#[derive(Clone, Copy, Debug)]
+/// An A and an AAAA query that left at the same moment and were both answered with NOERROR.
+#[derive(Clone, Debug)]
 pub(crate) struct Pair {
     pub(crate) server: ServerId,
+    pub(crate) name: Name,
     pub(crate) at: f64,
-    /// Seconds to a NOERROR answer; `None` when there was none in time.
-    pub(crate) a: Option<f64>,
+    /// Seconds to the answer for A.
+    pub(crate) a: f64,
     /// The same for AAAA.
-    pub(crate) aaaa: Option<f64>,
+    pub(crate) aaaa: f64,
 }
 
 impl Pair {
     /// How much later the AAAA answer came.
-    pub(crate) fn gap(&self) -> Option<f64> {
-        Some(self.aaaa? - self.a?)
+    pub(crate) fn gap(&self) -> f64 {
+        self.aaaa - self.a
     }
 }
 
@@ -345,7 +307,42 @@ pub(crate) struct Referral {
     pub(crate) glue: BTreeSet<(Name, IpAddr)>,
 }
 
+/// The evidence that a question is.
+pub(crate) fn evidence(servers: &[Server], lookup: &Lookup) -> Evidence {
+    let server = servers
+        .get(lookup.server.0)
+        .map_or_else(|| "somebody".to_owned(), ToString::to_string);
+    let transport = match lookup.transport {
+        Transport::Udp => "UDP",
+        Transport::Tcp => "TCP",
+        Transport::Https => "HTTPS",
+    };
+    Evidence {
+        did: format!(
+            "asked {server} over {transport} for {} {}",
+            lookup.name, lookup.rtype
+        ),
+        saw: lookup.saw(),
+        at: Some(lookup.at),
+    }
+}
+
 impl NamesObservation {
+    /// Nothing known yet.
+    pub(crate) fn new(name: Name) -> Self {
+        Self {
+            canonical: name.clone(),
+            name,
+            servers: Vec::new(),
+            lookups: Vec::new(),
+            pairs: Vec::new(),
+            zones: Vec::new(),
+            synthesis: Vec::new(),
+            skipped: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
     pub(crate) fn server(&self, id: ServerId) -> Option<&Server> {
         self.servers.get(id.0)
     }
@@ -357,17 +354,7 @@ impl NamesObservation {
 
     /// The evidence that a question is.
     pub(crate) fn evidence(&self, lookup: &Lookup) -> Evidence {
-        Evidence {
-            did: format!(
-                "asked {} over {} for {} {}",
-                self.server_name(lookup.server),
-                lookup.transport.words(),
-                lookup.name,
-                lookup.rtype
-            ),
-            saw: lookup.saw(),
-            at: Some(lookup.at),
-        }
+        evidence(&self.servers, lookup)
     }
 
     /// The questions that were put to one server for the name itself (or, at its zone's servers, the name asked there).

@@ -5,7 +5,7 @@
 
 mod published;
 mod queries;
-mod timing;
+pub(crate) mod timing;
 mod zone;
 
 use super::observation::NamesObservation;

@@ -1,9 +1,10 @@
 //! What each server said about A and AAAA, condensed from its lookups: what the rules compare.
 
-use super::observation::{Lookup, NamesObservation, Outcome, ServerId, Transport};
+use super::observation::{Lookup, NamesObservation, Outcome, ServerId};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use twinstack_dns::client::Transport;
 use twinstack_dns::{Rcode, RecordType};
 
 /// How a server treats the questions of one type.

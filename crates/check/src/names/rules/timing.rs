@@ -17,12 +17,10 @@ pub(super) fn judge(case: &Case<'_>, judgement: &mut Judgement) {
     let mut slow: Vec<(f64, ServerId, Vec<f64>, f64)> = Vec::new();
     let mut by_server: BTreeMap<ServerId, (Vec<f64>, f64)> = BTreeMap::new();
     for pair in &case.names.pairs {
-        if let Some(gap) = pair.gap() {
-            let (gaps, _) = by_server
-                .entry(pair.server)
-                .or_insert_with(|| (Vec::new(), pair.at));
-            gaps.push(gap);
-        }
+        let (gaps, _) = by_server
+            .entry(pair.server)
+            .or_insert_with(|| (Vec::new(), pair.at));
+        gaps.push(pair.gap());
     }
     for (server, (gaps, at)) in by_server {
         if let Some(median) = median_gap(&gaps).filter(|median| *median > RESOLUTION_DELAY) {

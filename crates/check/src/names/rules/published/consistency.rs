@@ -39,7 +39,7 @@ pub(super) fn judge(case: &Case<'_>, judgement: &mut Judgement) {
 fn published_set(case: &Case<'_>, view: &View) -> Set {
     let mut set = view.v6();
     if !view.authoritative {
-        set.retain(|address| !case.names.is_synthesised(*address));
+        set.retain(|address| case.published.v6.contains(address));
     }
     set
 }

@@ -132,9 +132,10 @@ fn known(case: &Case<'_>, hint: &Hint<'_>, v6_missing: bool) -> Option<BTreeSet<
     }
     if hint.address.is_ipv6() {
         let answered = case.views.iter().any(|view| view.aaaa.is_fine());
-        // A missing AAAA is the fault; the hint that outlived it is its evidence.
-        let told_otherwise = v6_missing && !case.expectation.v4_only_is_fine;
-        (answered && !told_otherwise)
+        // A missing AAAA, or one that cannot be asked for, is the fault; a hint that outlived it is its evidence.
+        let nothing_known =
+            case.published.v6.is_empty() && !(v6_missing && case.expectation.v4_only_is_fine);
+        (answered && !nothing_known)
             .then(|| case.published.v6.iter().copied().map(IpAddr::V6).collect())
     } else {
         let answered = case
