@@ -18,6 +18,8 @@
 #[cfg(feature = "client")]
 pub mod client;
 mod codec;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod join;
 pub mod message;
 pub mod name;

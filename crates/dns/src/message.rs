@@ -102,4 +102,4 @@ pub enum MessageError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -392,4 +392,4 @@ pub enum NameError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

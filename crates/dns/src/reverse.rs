@@ -58,7 +58,7 @@ pub enum NearMiss {
     UnderInAddr,
     /// An IPv4 address below `ip6.arpa.`, as `::ffff:a.b.c.d`.
     UnderIp6,
-    /// Below `ip6.int.`, which was given up in 2006.
+    /// Below `ip6.int.`, which was given up in 2005 (RFC 4159).
     Ip6Int,
 }
 

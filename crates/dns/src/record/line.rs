@@ -57,7 +57,7 @@ pub fn parse_record_line(
             }
             class_seen = true;
         } else if ttl.is_none() && token.raw.starts_with(|c: char| c.is_ascii_digit()) {
-            ttl = Some(ttl_of(token)?);
+            ttl = Some(time_of(token, Ttl::MAX)?);
         } else {
             break token
                 .raw
@@ -277,7 +277,8 @@ impl<'a> Reader<'a> {
     }
 
     fn time(&mut self, what: &str) -> Result<Ttl, RecordError> {
-        ttl_of(self.next(what)?)
+        // Servers hold any 32 bits here; only the TTL itself is limited by RFC 2181.
+        time_of(self.next(what)?, Ttl::from_secs(u32::MAX))
     }
 
     fn text(&mut self) -> Result<Data, RecordError> {
@@ -400,13 +401,14 @@ impl Token<'_> {
 }
 
 /// Seconds, or numbers with the units of BIND: `1w2d3h4m5s`.
-fn ttl_of(token: Token<'_>) -> Result<Ttl, RecordError> {
+fn time_of(token: Token<'_>, most: Ttl) -> Result<Ttl, RecordError> {
     let wrong = || {
         RecordError::at(
             token.column,
             format!(
-                "`{}` is no time; write seconds up to 2147483647, or units as in `1h30m`",
-                token.raw
+                "`{}` is no time; write seconds up to {}, or units as in `1h30m`",
+                token.raw,
+                most.as_secs()
             ),
         )
     };
@@ -442,7 +444,7 @@ fn ttl_of(token: Token<'_>) -> Result<Ttl, RecordError> {
         total = digits.parse().map_err(|_| wrong())?;
     }
     Some(Ttl::from_secs(total))
-        .filter(|ttl| *ttl <= Ttl::MAX && !token.raw.is_empty())
+        .filter(|ttl| *ttl <= most && !token.raw.is_empty())
         .ok_or_else(wrong)
 }
 
