@@ -7,8 +7,10 @@ mod ask;
 mod collect;
 #[cfg(test)]
 mod fixture;
+mod fresh;
 mod global;
 mod observation;
-mod rules;
+pub(crate) mod ptr;
+pub(crate) mod rules;
 mod synthesis;
 mod view;
