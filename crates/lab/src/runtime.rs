@@ -120,14 +120,25 @@ impl Lab {
             .map(|path| {
                 File::create(path)
                     .map(OwnedFd::from)
-                    .map_err(|source| LabError::Trace { path: path.clone(), source })
+                    .map_err(|source| LabError::Trace {
+                        path: path.clone(),
+                        source,
+                    })
             })
             .transpose()?;
         let (control, theirs) = protocol::pair().map_err(system("creating the control socket"))?;
-        let job = init::Job { world: world.clone(), trace: trace.is_some() };
-        let job = serde_json::to_vec(&job).map_err(|error| system("writing the job")(error.into()))?;
+        let job = init::Job {
+            world: world.clone(),
+            trace: trace.is_some(),
+        };
+        let job =
+            serde_json::to_vec(&job).map_err(|error| system("writing the job")(error.into()))?;
         let job = spawn::memory_file(&job).map_err(system("writing the job"))?;
-        let descriptors = spawn::Descriptors { control: &theirs, job: &job, trace: trace.as_ref() };
+        let descriptors = spawn::Descriptors {
+            control: &theirs,
+            job: &job,
+            trace: trace.as_ref(),
+        };
         let init = spawn::spawn(&program, &descriptors)?;
         drop(theirs);
         let mut lab = Self {
@@ -145,9 +156,10 @@ impl Lab {
     fn wait_until_ready(&mut self) -> Result<(), LabError> {
         match receive::<Response>(raw(&self.control)).map_err(system("waiting for the lab"))? {
             Some((Response::Ready, _)) => Ok(()),
-            Some((Response::Failed { message }, _)) => {
-                Err(LabError::NotBuilt { world: self.world.name.clone(), message })
-            }
+            Some((Response::Failed { message }, _)) => Err(LabError::NotBuilt {
+                world: self.world.name.clone(),
+                message,
+            }),
             Some(_) => Err(LabError::InitDied(" (it spoke out of turn)".to_owned())),
             None => {
                 let status = nix::sys::wait::waitpid(self.init, None)
@@ -207,13 +219,20 @@ impl Lab {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (done, wait) = mpsc::channel();
         self.expect(id, Awaited::Update(done));
-        let request = Request::Update { id, update: update.clone() };
+        let request = Request::Update {
+            id,
+            update: update.clone(),
+        };
         send(raw(&self.control), &request, &[]).map_err(system("changing the running world"))?;
         wait.recv().map_err(|_| LabError::InitDied(String::new()))
     }
 
     fn expect(&self, id: u64, awaited: Awaited) {
-        self.waiting.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, awaited);
+        self.waiting
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, awaited);
     }
 
     /// Ends the lab and waits until the kernel has taken everything down.
@@ -223,7 +242,10 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         // Hanging up is what ends init; the reader thread holds a copy of the socket, so it has to be shut down.
-        drop(nix::sys::socket::shutdown(raw(&self.control), nix::sys::socket::Shutdown::Both));
+        drop(nix::sys::socket::shutdown(
+            raw(&self.control),
+            nix::sys::socket::Shutdown::Both,
+        ));
         drop(nix::sys::wait::waitpid(self.init, None));
     }
 }
@@ -256,7 +278,11 @@ impl<'a> LabCommand<'a> {
     /// Runs it with this process's own standard streams and waits for its end.
     pub fn status(self) -> Result<Outcome, LabError> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let streams = [stdin.as_fd().as_raw_fd(), stdout.as_fd().as_raw_fd(), stderr.as_fd().as_raw_fd()];
+        let streams = [
+            stdin.as_fd().as_raw_fd(),
+            stdout.as_fd().as_raw_fd(),
+            stderr.as_fd().as_raw_fd(),
+        ];
         let running = self.start(streams)?;
         Ok(running.wait())
     }
@@ -267,21 +293,35 @@ impl<'a> LabCommand<'a> {
         let pipe = || io::pipe().map_err(system("creating a pipe"));
         let (mut out_read, out_write) = pipe()?;
         let (mut err_read, err_write) = pipe()?;
-        let running = self.start([null.as_raw_fd(), out_write.as_raw_fd(), err_write.as_raw_fd()])?;
+        let running = self.start([
+            null.as_raw_fd(),
+            out_write.as_raw_fd(),
+            err_write.as_raw_fd(),
+        ])?;
         drop((out_write, err_write));
         let errors = std::thread::spawn(move || {
             let mut text = Vec::new();
             err_read.read_to_end(&mut text).map(|_| text)
         });
         let mut stdout = Vec::new();
-        out_read.read_to_end(&mut stdout).map_err(system("reading the program's output"))?;
+        out_read
+            .read_to_end(&mut stdout)
+            .map_err(system("reading the program's output"))?;
         let stderr = errors
             .join()
             .unwrap_or_else(|_| Ok(Vec::new()))
             .map_err(system("reading the program's errors"))?;
         let outcome = running.wait();
-        let status = std::os::unix::process::ExitStatusExt::from_raw(i32::from(outcome.exit_status()) << 8);
-        Ok((outcome, Output { status, stdout, stderr }))
+        let status =
+            std::os::unix::process::ExitStatusExt::from_raw(i32::from(outcome.exit_status()) << 8);
+        Ok((
+            outcome,
+            Output {
+                status,
+                stdout,
+                stderr,
+            },
+        ))
     }
 
     /// Starts it with these descriptors as standard input, output and error.
@@ -290,8 +330,10 @@ impl<'a> LabCommand<'a> {
         let id = lab.next.fetch_add(1, Ordering::Relaxed);
         let (ended, wait) = mpsc::channel();
         lab.expect(id, Awaited::Program(ended));
-        let directory = std::env::current_dir()
-            .map_or_else(|_| "/".to_owned(), |directory| directory.display().to_string());
+        let directory = std::env::current_dir().map_or_else(
+            |_| "/".to_owned(),
+            |directory| directory.display().to_string(),
+        );
         let request = Request::Run {
             id,
             host: self.host,
@@ -299,8 +341,13 @@ impl<'a> LabCommand<'a> {
             environment: self.environment,
             directory,
         };
-        send(raw(&lab.control), &request, &streams).map_err(system("starting a program in the lab"))?;
-        Ok(Running { lab, id, ended: wait })
+        send(raw(&lab.control), &request, &streams)
+            .map_err(system("starting a program in the lab"))?;
+        Ok(Running {
+            lab,
+            id,
+            ended: wait,
+        })
     }
 }
 
@@ -312,7 +359,11 @@ impl Running<'_> {
 
     /// Sends it a signal, such as 15 (SIGTERM) or 9 (SIGKILL).
     pub fn signal(&self, signal: i32) -> Result<(), LabError> {
-        let request = Request::Signal { id: self.id, signal };
-        send(raw(&self.lab.control), &request, &[]).map_err(system("signalling a program in the lab"))
+        let request = Request::Signal {
+            id: self.id,
+            signal,
+        };
+        send(raw(&self.lab.control), &request, &[])
+            .map_err(system("signalling a program in the lab"))
     }
 }

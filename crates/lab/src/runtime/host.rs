@@ -60,13 +60,15 @@ impl HostThread {
     pub(crate) fn start(id: HostId, host: Host, shared: Shared) -> io::Result<Self> {
         let (orders, incoming) = unbounded_channel();
         let (ready, entered) = mpsc::channel();
-        std::thread::Builder::new().name(host.name.clone()).spawn(move || {
-            let namespace = enter(&host);
-            let failed = namespace.is_err();
-            if ready.send(namespace).is_ok() && !failed {
-                live(id, &host, &shared, incoming);
-            }
-        })?;
+        std::thread::Builder::new()
+            .name(host.name.clone())
+            .spawn(move || {
+                let namespace = enter(&host);
+                let failed = namespace.is_err();
+                if ready.send(namespace).is_ok() && !failed {
+                    live(id, &host, &shared, incoming);
+                }
+            })?;
         let namespace = entered.recv().map_err(io::Error::other)??;
         Ok(Self { orders, namespace })
     }
@@ -96,10 +98,15 @@ fn enter(host: &Host) -> io::Result<OwnedFd> {
     use nix::sched::{CloneFlags, unshare};
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)?;
     nix::unistd::sethostname(&host.name)?;
+    wire::prepare(host)?;
     mounts::mount_sys();
     let directory = Path::new(mounts::SCRATCH).join("hosts").join(&host.name);
     std::fs::create_dir_all(&directory)?;
-    for (name, content) in [("resolv.conf", resolv_conf(host)), ("hosts", hosts_file(host)), ("hostname", format!("{}\n", host.name))] {
+    for (name, content) in [
+        ("resolv.conf", resolv_conf(host)),
+        ("hosts", hosts_file(host)),
+        ("hostname", format!("{}\n", host.name)),
+    ] {
         let path = directory.join(name);
         std::fs::write(&path, content)?;
         mounts::cover(&Path::new("/etc").join(name), &path)?;
@@ -128,7 +135,12 @@ fn hosts_file(host: &Host) -> String {
 
 /// Carries out orders until the lab ends.
 fn live(id: HostId, host: &Host, shared: &Shared, mut orders: UnboundedReceiver<Order>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return;
+    };
     runtime.block_on(async {
         // A service lives as long as what its start returned.
         let mut services: Vec<Running> = Vec::new();
@@ -161,29 +173,50 @@ async fn configure(id: HostId, host: &Host, shared: &Shared) -> Result<(), Strin
         .map_err(|error| format!("host `{}` of world `{}`: {error}", host.name, world.name))?;
     for command in &host.setup {
         let complain = |what: String| {
-            format!("host `{}` of world `{}`: setup command `{}` {what}", host.name, world.name, command.join(" "))
+            format!(
+                "host `{}` of world `{}`: setup command `{}` {what}",
+                host.name,
+                world.name,
+                command.join(" ")
+            )
         };
-        let Some((program, arguments)) = command.split_first() else { continue };
+        let Some((program, arguments)) = command.split_first() else {
+            continue;
+        };
         let output = tokio::process::Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .output()
             .await
-            .map_err(|error| complain(format!("did not start: {error}; is `{program}` installed?")))?;
+            .map_err(|error| {
+                complain(format!("did not start: {error}; is `{program}` installed?"))
+            })?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(complain(format!("failed ({}): {}", output.status, said.trim())));
+            return Err(complain(format!(
+                "failed ({}): {}",
+                output.status,
+                said.trim()
+            )));
         }
     }
     Ok(())
 }
 
-async fn serve(id: HostId, host: &Host, shared: &Shared, services: &mut Vec<Running>) -> Result<(), String> {
+async fn serve(
+    id: HostId,
+    host: &Host,
+    shared: &Shared,
+    services: &mut Vec<Running>,
+) -> Result<(), String> {
     for service in &host.services {
         match service::start(&shared.context, id, service).await {
             Ok(running) => services.push(running),
             Err(error) => {
-                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                let hint = error
+                    .hint()
+                    .map(|hint| format!("; {hint}"))
+                    .unwrap_or_default();
                 return Err(format!("{error}{hint}"));
             }
         }
@@ -194,9 +227,14 @@ async fn serve(id: HostId, host: &Host, shared: &Shared, services: &mut Vec<Runn
 /// Starts a program with the owner's streams and waits for its end.
 async fn execute(run: Run, shared: &Shared) -> Outcome {
     use std::os::unix::process::ExitStatusExt;
-    let Some((program, arguments)) = run.command.split_first() else { return Outcome::NotFound };
+    let Some((program, arguments)) = run.command.split_first() else {
+        return Outcome::NotFound;
+    };
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).envs(shared.environment.iter().cloned()).envs(run.environment);
+    command
+        .args(arguments)
+        .envs(shared.environment.iter().cloned())
+        .envs(run.environment);
     if Path::new(&run.directory).is_dir() {
         command.current_dir(&run.directory);
     }
@@ -212,7 +250,12 @@ async fn execute(run: Run, shared: &Shared) -> Outcome {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Outcome::NotFound,
         Err(error) => return Outcome::NotExecutable(error.to_string()),
     };
-    let lock = || shared.programs.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || {
+        shared
+            .programs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
     if let Some(process) = child.id().and_then(|process| i32::try_from(process).ok()) {
         lock().insert(run.id, process);
     }

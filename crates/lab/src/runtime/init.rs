@@ -33,7 +33,9 @@ pub(crate) struct Job {
 ///
 /// Returns the exit status of init, or `None` when this is an ordinary start.
 pub fn enter_init() -> Option<ExitCode> {
-    let called_so = std::env::args_os().next().is_some_and(|name| name == INIT_NAME);
+    let called_so = std::env::args_os()
+        .next()
+        .is_some_and(|name| name == INIT_NAME);
     if !called_so || std::process::id() != 1 {
         return None;
     }
@@ -62,7 +64,11 @@ pub fn enter_init() -> Option<ExitCode> {
             Some(ExitCode::SUCCESS)
         }
         Err(message) => {
-            drop(send(control.as_raw_fd(), &Response::Failed { message }, &[]));
+            drop(send(
+                control.as_raw_fd(),
+                &Response::Failed { message },
+                &[],
+            ));
             Some(ExitCode::FAILURE)
         }
     }
@@ -71,7 +77,10 @@ pub fn enter_init() -> Option<ExitCode> {
 /// Keeps our descriptors from the programs that we start.
 fn close_on_exec(numbers: &[RawFd]) {
     for number in numbers {
-        #[expect(unsafe_code, reason = "works on descriptors by number, whether open or not")]
+        #[expect(
+            unsafe_code,
+            reason = "works on descriptors by number, whether open or not"
+        )]
         // SAFETY: changes a flag of a descriptor; a number that is not open is an error without effect.
         unsafe {
             libc::fcntl(*number, libc::F_SETFD, libc::FD_CLOEXEC);
@@ -88,7 +97,9 @@ fn watch(control: &Arc<OwnedFd>) {
             // No event is asked for: a hang-up is always reported.
             let mut descriptors = [PollFd::new(control.as_fd(), PollFlags::empty())];
             if poll(&mut descriptors, PollTimeout::NONE).is_ok()
-                && descriptors[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+                && descriptors[0]
+                    .revents()
+                    .is_some_and(|events| events.contains(PollFlags::POLLHUP))
             {
                 end_everything();
             }
@@ -97,7 +108,10 @@ fn watch(control: &Arc<OwnedFd>) {
 }
 
 /// Ends init and with it everything in its PID namespace.
-#[expect(clippy::exit, reason = "the owner is gone: there is nobody to return to, and nothing to unwind for")]
+#[expect(
+    clippy::exit,
+    reason = "the owner is gone: there is nobody to return to, and nothing to unwind for"
+)]
 fn end_everything() -> ! {
     std::process::exit(1)
 }
@@ -117,17 +131,28 @@ fn build(world: World, trace: Option<File>, control: &Arc<OwnedFd>) -> Result<St
     };
     mounts::set_up().map_err(say("preparing the lab's file systems"))?;
     let authority = CertificateAuthority::generate().map_err(|error| error.to_string())?;
-    let bundle = mounts::trust(authority.bundle()).map_err(say("installing the lab's certificate authority"))?;
+    let bundle = mounts::trust(authority.bundle())
+        .map_err(say("installing the lab's certificate authority"))?;
     let bundle = bundle.display().to_string();
     let directory = PathBuf::from(mounts::SCRATCH).join("services");
     std::fs::create_dir_all(&directory).map_err(say("preparing the services' directory"))?;
     let world = Arc::new(world);
     let names = NameData::new(&world);
-    let context = Arc::new(Context { world: Arc::clone(&world), authority, names, directory });
+    let context = Arc::new(Context {
+        world: Arc::clone(&world),
+        authority,
+        names,
+        directory,
+    });
     let programs = Programs::default();
-    let environment = ["SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"]
-        .map(|name| (name.to_owned(), bundle.clone()))
-        .into();
+    let environment = [
+        "SSL_CERT_FILE",
+        "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
+    ]
+    .map(|name| (name.to_owned(), bundle.clone()))
+    .into();
     let shared = Shared {
         context: Arc::clone(&context),
         control: Arc::clone(control),
@@ -137,35 +162,55 @@ fn build(world: World, trace: Option<File>, control: &Arc<OwnedFd>) -> Result<St
     // First the namespaces, each by its own thread, then the lines between them.
     let mut threads = Vec::new();
     for (number, host) in world.hosts.iter().enumerate() {
-        let thread = HostThread::start(HostId(number), host.clone(), shared.clone())
-            .map_err(say(&format!("creating the namespaces of host `{}`", host.name)))?;
+        let thread = HostThread::start(HostId(number), host.clone(), shared.clone()).map_err(
+            say(&format!("creating the namespaces of host `{}`", host.name)),
+        )?;
         threads.push(thread);
     }
     wire::quiet_hub().map_err(say("preparing the hub"))?;
     let ports = wire_up(&world, &threads).map_err(say("wiring the hosts"))?;
-    let emulator = emulator::start(&world, ports, trace).map_err(say("starting the link emulator"))?;
+    let emulator =
+        emulator::start(&world, ports, trace).map_err(say("starting the link emulator"))?;
     for step in [HostThread::configure, HostThread::serve] {
         let running: Vec<_> = threads.iter().map(step).collect();
         for (done, host) in running.into_iter().zip(&world.hosts) {
-            done.recv().map_err(|_| format!("the thread of host `{}` ended", host.name))??;
+            done.recv()
+                .map_err(|_| format!("the thread of host `{}` ended", host.name))??;
         }
     }
-    let hosts = world.hosts.iter().map(|host| host.name.clone()).zip(threads).collect();
-    Ok(Standing { hosts, emulator, context, programs })
+    let hosts = world
+        .hosts
+        .iter()
+        .map(|host| host.name.clone())
+        .zip(threads)
+        .collect();
+    Ok(Standing {
+        hosts,
+        emulator,
+        context,
+        programs,
+    })
 }
 
 /// Creates all veth pairs and opens the emulator's ports on their near ends.
 fn wire_up(world: &World, threads: &[HostThread]) -> std::io::Result<Vec<Port>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let hub = wire::connect()?;
         let mut ports = Vec::new();
         for ((number, host), thread) in world.hosts.iter().enumerate().zip(threads) {
             for interface in 0..host.interfaces.len() {
                 let id = HostId(number);
-                let index = wire::create_pair(&hub, id, interface, thread.namespace.as_fd()).await?;
+                let index =
+                    wire::create_pair(&hub, id, interface, thread.namespace.as_fd()).await?;
                 let index = i32::try_from(index).map_err(std::io::Error::other)?;
-                ports.push(Port { host: id, interface, socket: emulator::open_port(index)? });
+                ports.push(Port {
+                    host: id,
+                    interface,
+                    socket: emulator::open_port(index)?,
+                });
             }
         }
         Ok(ports)
@@ -177,13 +222,29 @@ impl Standing {
     fn obey(self, control: &Arc<OwnedFd>) {
         while let Ok(Some((request, descriptors))) = receive::<Request>(control.as_raw_fd()) {
             match request {
-                Request::Run { id, host, command, environment, directory } => match self.hosts.get(&host) {
+                Request::Run {
+                    id,
+                    host,
+                    command,
+                    environment,
+                    directory,
+                } => match self.hosts.get(&host) {
                     Some(host) => {
-                        host.run(Run { id, command, environment, directory, streams: descriptors });
+                        host.run(Run {
+                            id,
+                            command,
+                            environment,
+                            directory,
+                            streams: descriptors,
+                        });
                     }
                     None => {
                         let outcome = super::Outcome::NoSuchHost;
-                        drop(send(control.as_raw_fd(), &Response::Ended { id, outcome }, &[]));
+                        drop(send(
+                            control.as_raw_fd(),
+                            &Response::Ended { id, outcome },
+                            &[],
+                        ));
                     }
                 },
                 Request::Signal { id, signal } => self.signal(id, signal),
@@ -192,7 +253,9 @@ impl Standing {
                         self.emulator.set_filters(filters);
                     }
                     if let Some(zones) = update.zones {
-                        self.context.names.replace_zones(&self.context.world, &zones);
+                        self.context
+                            .names
+                            .replace_zones(&self.context.world, &zones);
                     }
                     if let Some(rules) = update.dns_rules {
                         self.context.names.replace_rules(&rules);
@@ -210,7 +273,10 @@ impl Standing {
         if let Some(process) = programs.get(&id)
             && let Ok(signal) = nix::sys::signal::Signal::try_from(signal)
         {
-            drop(nix::sys::signal::kill(nix::unistd::Pid::from_raw(*process), signal));
+            drop(nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(*process),
+                signal,
+            ));
         }
     }
 }

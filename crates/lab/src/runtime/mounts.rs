@@ -31,10 +31,28 @@ pub(crate) fn set_up() -> io::Result<()> {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     at("/ as private", mount(none, "/", none, private, none))?;
     let careful = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    at("/proc", mount(Some("proc"), "/proc", Some("proc"), careful | MsFlags::MS_NOEXEC, none))?;
+    at(
+        "/proc",
+        mount(
+            Some("proc"),
+            "/proc",
+            Some("proc"),
+            careful | MsFlags::MS_NOEXEC,
+            none,
+        ),
+    )?;
     // The machine's /run holds sockets of resolvers and caches (systemd-resolved, nscd) that would answer instead
     // of the lab's name servers.
-    at("/run", mount(Some("tmpfs"), "/run", Some("tmpfs"), careful, Some("mode=755")))?;
+    at(
+        "/run",
+        mount(
+            Some("tmpfs"),
+            "/run",
+            Some("tmpfs"),
+            careful,
+            Some("mode=755"),
+        ),
+    )?;
     std::fs::create_dir_all(SCRATCH)?;
     for directory in ["/run/lock", "/run/named", "/run/nginx"] {
         std::fs::create_dir_all(directory)?;
@@ -45,14 +63,24 @@ pub(crate) fn set_up() -> io::Result<()> {
 /// The host's own `/sys`, so that `/sys/class/net` shows its interfaces. Containers may forbid it; nothing depends on it.
 pub(crate) fn mount_sys() {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
-    drop(mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>));
+    drop(mount(
+        Some("sysfs"),
+        "/sys",
+        Some("sysfs"),
+        flags,
+        None::<&str>,
+    ));
 }
 
 /// Puts the lab's certificate authority where programs look for the ones they trust; returns the bundle's path.
 pub(crate) fn trust(bundle: &str) -> io::Result<PathBuf> {
     let path = Path::new(SCRATCH).join("ca.pem");
     std::fs::write(&path, bundle)?;
-    for target in CA_BUNDLES.map(Path::new).into_iter().filter(|target| target.exists()) {
+    for target in CA_BUNDLES
+        .map(Path::new)
+        .into_iter()
+        .filter(|target| target.exists())
+    {
         cover(target, &path)?;
     }
     Ok(path)
@@ -62,7 +90,10 @@ pub(crate) fn trust(bundle: &str) -> io::Result<PathBuf> {
 pub(crate) fn cover(target: &Path, source: &Path) -> io::Result<()> {
     let place = existing(target)?;
     let none = None::<&str>;
-    at(&target.display().to_string(), mount(Some(source), &place, none, MsFlags::MS_BIND, none))
+    at(
+        &target.display().to_string(),
+        mount(Some(source), &place, none, MsFlags::MS_BIND, none),
+    )
 }
 
 /// A file that can be mounted over: `target` with its links followed, created if it is missing.
@@ -94,8 +125,20 @@ fn shadow(directory: &Path) -> io::Result<()> {
     let original = Path::new(SCRATCH).join(format!("original{name}"));
     std::fs::create_dir_all(&original)?;
     let bind = MsFlags::MS_BIND | MsFlags::MS_REC;
-    at("a shadow directory", mount(Some(directory), &original, none, bind, none))?;
-    at("a shadow directory", mount(Some("tmpfs"), directory, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755")))?;
+    at(
+        "a shadow directory",
+        mount(Some(directory), &original, none, bind, none),
+    )?;
+    at(
+        "a shadow directory",
+        mount(
+            Some("tmpfs"),
+            directory,
+            Some("tmpfs"),
+            MsFlags::MS_NOSUID,
+            Some("mode=755"),
+        ),
+    )?;
     for entry in std::fs::read_dir(&original)? {
         let entry = entry?;
         let shown = directory.join(entry.file_name());

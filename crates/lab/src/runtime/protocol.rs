@@ -16,7 +16,13 @@ const LIMIT: usize = 1 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// Run a program; three file descriptors (standard streams) come along.
-    Run { id: u64, host: String, command: Vec<String>, environment: Vec<(String, String)>, directory: String },
+    Run {
+        id: u64,
+        host: String,
+        command: Vec<String>,
+        environment: Vec<(String, String)>,
+        directory: String,
+    },
     /// Send a signal to a program.
     Signal { id: u64, signal: i32 },
     /// Replace parts of the running world.
@@ -78,12 +84,26 @@ impl Outcome {
 }
 
 /// Sends one message, with file descriptors if any.
-pub(crate) fn send(socket: RawFd, message: &impl Serialize, descriptors: &[RawFd]) -> io::Result<()> {
+pub(crate) fn send(
+    socket: RawFd,
+    message: &impl Serialize,
+    descriptors: &[RawFd],
+) -> io::Result<()> {
     let text = serde_json::to_vec(message)?;
     let rights = [ControlMessage::ScmRights(descriptors)];
-    let control = if descriptors.is_empty() { &[][..] } else { &rights[..] };
+    let control = if descriptors.is_empty() {
+        &[][..]
+    } else {
+        &rights[..]
+    };
     loop {
-        match sendmsg::<()>(socket, &[IoSlice::new(&text)], control, MsgFlags::MSG_NOSIGNAL, None) {
+        match sendmsg::<()>(
+            socket,
+            &[IoSlice::new(&text)],
+            control,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        ) {
             Ok(_) => return Ok(()),
             Err(nix::errno::Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
@@ -98,7 +118,12 @@ pub(crate) fn receive<T: DeserializeOwned>(socket: RawFd) -> io::Result<Option<(
     let (length, descriptors) = {
         let mut slices = [IoSliceMut::new(&mut buffer)];
         let message = loop {
-            match recvmsg::<()>(socket, &mut slices, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC) {
+            match recvmsg::<()>(
+                socket,
+                &mut slices,
+                Some(&mut space),
+                MsgFlags::MSG_CMSG_CLOEXEC,
+            ) {
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(nix::errno::Errno::ECONNRESET) => return Ok(None),
                 other => break other?,
@@ -128,8 +153,12 @@ pub(crate) fn receive<T: DeserializeOwned>(socket: RawFd) -> io::Result<Option<(
 /// A connected pair of sockets that keep message boundaries.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt};
-    let (ours, theirs) =
-        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
     for end in [&ours, &theirs] {
         // A message larger than the send buffer is refused as a whole.
         setsockopt(end, sockopt::SndBuf, &(LIMIT * 2))?;
@@ -170,7 +199,8 @@ mod tests {
 
     #[test]
     fn exit_statuses_are_those_of_shells_and_containers() {
-        let check = |outcome: Outcome, status| assert_eq!(outcome.exit_status(), status, "{outcome:?}");
+        let check =
+            |outcome: Outcome, status| assert_eq!(outcome.exit_status(), status, "{outcome:?}");
         check(Outcome::Exited(0), 0);
         check(Outcome::Exited(7), 7);
         check(Outcome::Signaled(9), 137);

@@ -16,7 +16,11 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was refused: {}; {}", self.step, self.source, self.advice)
+        write!(
+            f,
+            "{} was refused: {}; {}",
+            self.step, self.source, self.advice
+        )
     }
 }
 
@@ -52,8 +56,11 @@ impl Switches {
             max_net_namespaces: number("/proc/sys/user/max_net_namespaces"),
             unprivileged_clone: number("/proc/sys/kernel/unprivileged_userns_clone"),
             apparmor_restricts: number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-            seccomp: std::fs::read_to_string("/proc/self/status")
-                .is_ok_and(|status| status.lines().any(|line| line.starts_with("Seccomp:") && line.ends_with('2'))),
+            seccomp: std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+                status
+                    .lines()
+                    .any(|line| line.starts_with("Seccomp:") && line.ends_with('2'))
+            }),
             root: nix::unistd::geteuid().is_root(),
         }
     }
@@ -90,12 +97,49 @@ mod tests {
             let advice = switches.advice();
             assert!(advice.contains(expected), "{advice}");
         };
-        check(Switches { max_user_namespaces: Some(0), ..Switches::default() }, "user.max_user_namespaces");
-        check(Switches { max_net_namespaces: Some(0), ..Switches::default() }, "user.max_net_namespaces");
-        check(Switches { unprivileged_clone: Some(0), ..Switches::default() }, "unprivileged_userns_clone");
-        check(Switches { apparmor_restricts: Some(1), ..Switches::default() }, "apparmor_restrict");
-        check(Switches { seccomp: true, ..Switches::default() }, "seccomp=unconfined");
-        check(Switches { root: true, apparmor_restricts: Some(1), ..Switches::default() }, "CAP_SYS_ADMIN");
+        check(
+            Switches {
+                max_user_namespaces: Some(0),
+                ..Switches::default()
+            },
+            "user.max_user_namespaces",
+        );
+        check(
+            Switches {
+                max_net_namespaces: Some(0),
+                ..Switches::default()
+            },
+            "user.max_net_namespaces",
+        );
+        check(
+            Switches {
+                unprivileged_clone: Some(0),
+                ..Switches::default()
+            },
+            "unprivileged_userns_clone",
+        );
+        check(
+            Switches {
+                apparmor_restricts: Some(1),
+                ..Switches::default()
+            },
+            "apparmor_restrict",
+        );
+        check(
+            Switches {
+                seccomp: true,
+                ..Switches::default()
+            },
+            "seccomp=unconfined",
+        );
+        check(
+            Switches {
+                root: true,
+                apparmor_restricts: Some(1),
+                ..Switches::default()
+            },
+            "CAP_SYS_ADMIN",
+        );
         check(Switches::default(), "CLONE_NEWUSER");
     }
 }

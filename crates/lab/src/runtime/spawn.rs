@@ -27,7 +27,10 @@ pub(crate) struct Descriptors<'a> {
 }
 
 /// Starts `program` as init of new namespaces and returns its process id as seen from here.
-pub(crate) fn spawn(program: &Path, descriptors: &Descriptors<'_>) -> Result<nix::unistd::Pid, Refusal> {
+pub(crate) fn spawn(
+    program: &Path,
+    descriptors: &Descriptors<'_>,
+) -> Result<nix::unistd::Pid, Refusal> {
     let user = spawn_with(program, descriptors, true);
     match user {
         // Real root may be denied user namespaces and yet be allowed the others.
@@ -64,7 +67,8 @@ fn spawn_with(
             CString::new(line).ok()
         })
         .collect();
-    let mut environment: Vec<*const libc::c_char> = environment.iter().map(|line| line.as_ptr()).collect();
+    let mut environment: Vec<*const libc::c_char> =
+        environment.iter().map(|line| line.as_ptr()).collect();
     environment.push(std::ptr::null());
 
     // The child waits on `go` for its id maps and reports a failure on `report`, which closes on a successful exec.
@@ -128,12 +132,17 @@ fn spawn_with(
         go.write_all(b"g").map_err(plain)?;
         drop(go);
         let mut failure = Vec::new();
-        std::fs::File::from(report_read).read_to_end(&mut failure).map_err(plain)?;
+        std::fs::File::from(report_read)
+            .read_to_end(&mut failure)
+            .map_err(plain)?;
         match <[u8; 4]>::try_from(failure.as_slice()) {
             Ok(errno) => Err(Refusal {
                 step: "executing the lab's init",
                 source: io::Error::from_raw_os_error(i32::from_ne_bytes(errno)),
-                advice: format!("it is `{}`: is that the twinstack binary?", program.display()),
+                advice: format!(
+                    "it is `{}`: is that the twinstack binary?",
+                    program.display()
+                ),
             }),
             Err(_) => Ok(()),
         }
@@ -142,7 +151,10 @@ fn spawn_with(
         Ok(()) => Ok(pid),
         Err(refusal) => {
             // It has not executed anything yet, so there is nothing to lose in it.
-            drop(nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL));
+            drop(nix::sys::signal::kill(
+                pid,
+                nix::sys::signal::Signal::SIGKILL,
+            ));
             drop(nix::sys::wait::waitpid(pid, None));
             Err(refusal)
         }
@@ -150,7 +162,10 @@ fn spawn_with(
 }
 
 /// The child's side: waits for the maps, moves descriptors, executes. Never returns.
-#[expect(unsafe_code, reason = "raw system calls are all that may happen between clone and exec")]
+#[expect(
+    unsafe_code,
+    reason = "raw system calls are all that may happen between clone and exec"
+)]
 // SAFETY: call only in the child of a fork; `arguments` and `environment` must be null-terminated.
 unsafe fn become_init(
     path: &CString,
@@ -178,7 +193,12 @@ unsafe fn become_init(
             }
         }
         // Nothing of the owner's open files may keep living in here.
-        libc::syscall(libc::SYS_close_range, 6, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        libc::syscall(
+            libc::SYS_close_range,
+            6,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
         if ok {
             libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr());
         }

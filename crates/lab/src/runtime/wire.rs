@@ -36,7 +36,10 @@ pub(crate) fn connect() -> io::Result<Handle> {
 
 /// The hub end's name, and the host end's until it arrives.
 fn names(host: HostId, interface: usize) -> (String, String) {
-    (format!("h{}i{interface}", host.0), format!("p{}i{interface}", host.0))
+    (
+        format!("h{}i{interface}", host.0),
+        format!("p{}i{interface}", host.0),
+    )
 }
 
 /// Keeps the kernel's own IPv6 off the hub's ends: they belong to the emulator.
@@ -65,7 +68,11 @@ pub(crate) async fn create_pair(
         .await
         .map_err(at(format!("setting {near} up")))?;
     hub.link()
-        .set(LinkUnspec::new_with_name(&far).setns_by_fd(namespace.as_raw_fd()).build())
+        .set(
+            LinkUnspec::new_with_name(&far)
+                .setns_by_fd(namespace.as_raw_fd())
+                .build(),
+        )
         .execute()
         .await
         .map_err(at(format!("moving {far} into its host")))?;
@@ -74,31 +81,54 @@ pub(crate) async fn create_pair(
 
 async fn index_of(handle: &Handle, name: &str) -> io::Result<u32> {
     let mut links = handle.link().get().match_name(name).execute();
-    match links.try_next().await.map_err(at(format!("looking for {name}")))? {
+    match links
+        .try_next()
+        .await
+        .map_err(at(format!("looking for {name}")))?
+    {
         Some(link) => Ok(link.header.index),
-        None => Err(io::Error::new(io::ErrorKind::NotFound, format!("no interface {name}"))),
+        None => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no interface {name}"),
+        )),
     }
 }
 
 /// Sets one `net.*` sysctl of the calling thread's network namespace.
 pub(crate) fn set(name: &str, value: &str) -> io::Result<()> {
     let path = format!("/proc/sys/{}", name.replace('.', "/"));
-    std::fs::write(&path, value)
-        .map_err(|error| io::Error::new(error.kind(), format!("setting the sysctl {name} to {value}: {error}")))
+    std::fs::write(&path, value).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("setting the sysctl {name} to {value}: {error}"),
+        )
+    })
 }
 
-/// Configures everything in a host's namespace; call on the host's own thread.
-pub(crate) async fn configure(world: &World, id: HostId, host: &Host) -> io::Result<()> {
+/// Sets what an interface inherits when it arrives; call on the host's own thread, before any interface does.
+pub(crate) fn prepare(host: &Host) -> io::Result<()> {
     // Addresses are usable at once; a lab has no address that is not meant.
     for name in ["all", "default"] {
         set(&format!("net.ipv6.conf.{name}.accept_dad"), "0")?;
         set(&format!("net.ipv6.conf.{name}.router_solicitations"), "0")?;
     }
     set("net.ipv4.ping_group_range", "0 0")?;
-    let early = |name: &str| name.contains(".all.") || name.contains(".default.") || !name.contains(".conf.");
-    for (name, value) in host.sysctls.iter().filter(|(name, _)| early(name)) {
-        set(name, value)?;
-    }
+    host.sysctls
+        .iter()
+        .filter(|(name, _)| !of_an_interface(name))
+        .try_for_each(|(name, value)| set(name, value))
+}
+
+/// Whether a sysctl belongs to one interface, which has to be there first.
+fn of_an_interface(name: &str) -> bool {
+    [".conf.", ".neigh."].into_iter().any(|part| {
+        name.split_once(part)
+            .is_some_and(|(_, rest)| !rest.starts_with("all.") && !rest.starts_with("default."))
+    })
+}
+
+/// Configures everything in a host's namespace; call on the host's own thread.
+pub(crate) async fn configure(world: &World, id: HostId, host: &Host) -> io::Result<()> {
     let handle = connect()?;
     handle
         .link()
@@ -107,7 +137,9 @@ pub(crate) async fn configure(world: &World, id: HostId, host: &Host) -> io::Res
         .await
         .map_err(at("setting lo up".to_owned()))?;
     for (number, interface) in host.interfaces.iter().enumerate() {
-        let Some(network) = world.networks.get(interface.network.0) else { continue };
+        let Some(network) = world.networks.get(interface.network.0) else {
+            continue;
+        };
         let (_, arrived) = names(id, number);
         let name = format!("eth{number}");
         let index = index_of(&handle, &arrived).await?;
@@ -128,7 +160,7 @@ pub(crate) async fn configure(world: &World, id: HostId, host: &Host) -> io::Res
             .execute()
             .await
             .map_err(at(format!("setting {name} of {} up", host.name)))?;
-        for (key, value) in host.sysctls.iter().filter(|(key, _)| !early(key)) {
+        for (key, value) in host.sysctls.iter().filter(|(key, _)| of_an_interface(key)) {
             if key.contains(&format!(".{name}.")) {
                 set(key, value)?;
             }
@@ -162,7 +194,11 @@ async fn address(
             (_, IpAddr::V4(_)) => 32,
             (_, IpAddr::V6(_)) => 128,
         };
-        let added = handle.address().add(index, *address, length).execute().await;
+        let added = handle
+            .address()
+            .add(index, *address, length)
+            .execute()
+            .await;
         match added {
             // A host whose IPv6 is switched off by sysctl keeps its IPv6 addresses only on paper.
             Err(_) if address.is_ipv6() && ipv6_disabled(host) => {}
@@ -173,7 +209,9 @@ async fn address(
 }
 
 fn ipv6_disabled(host: &Host) -> bool {
-    host.sysctls.iter().any(|(name, value)| name.ends_with(".disable_ipv6") && value.trim() != "0")
+    host.sysctls
+        .iter()
+        .any(|(name, value)| name.ends_with(".disable_ipv6") && value.trim() != "0")
 }
 
 async fn default_routes(
@@ -186,14 +224,21 @@ async fn default_routes(
     if let Some(gateway) = network.gateway_v4
         && interface.addresses.iter().any(IpAddr::is_ipv4)
     {
-        let route: RouteMessage =
-            RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).output_interface(index).build();
+        let route: RouteMessage = RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(gateway)
+            .output_interface(index)
+            .build();
         let added = handle.route().add(route).execute().await;
         added.map_err(at(format!("giving {} its IPv4 default route", host.name)))?;
     }
-    if network.v6.is_some() && interface.addresses.iter().any(IpAddr::is_ipv6) && !ipv6_disabled(host) {
-        let route: RouteMessage =
-            RouteMessageBuilder::<Ipv6Addr>::new().gateway(ROUTER).output_interface(index).build();
+    if network.v6.is_some()
+        && interface.addresses.iter().any(IpAddr::is_ipv6)
+        && !ipv6_disabled(host)
+    {
+        let route: RouteMessage = RouteMessageBuilder::<Ipv6Addr>::new()
+            .gateway(ROUTER)
+            .output_interface(index)
+            .build();
         let added = handle.route().add(route).execute().await;
         added.map_err(at(format!("giving {} its IPv6 default route", host.name)))?;
     }
@@ -213,35 +258,67 @@ async fn duplicate_addresses(
     }
     set(&format!("net.ipv6.conf.{name}.accept_dad"), "1")?;
     for address in &interface.dad_failed {
-        let added = handle.address().add(index, IpAddr::V6(*address), 64).execute().await;
-        added.map_err(at(format!("giving {} the duplicate address {address}", host.name)))?;
+        let added = handle
+            .address()
+            .add(index, IpAddr::V6(*address), 64)
+            .execute()
+            .await;
+        added.map_err(at(format!(
+            "giving {} the duplicate address {address}",
+            host.name
+        )))?;
     }
     // Detection starts after a random delay of up to one second and takes another.
     for _ in 0..60 {
         let table = std::fs::read_to_string("/proc/net/if_inet6")?;
-        if interface.dad_failed.iter().all(|address| has_failed(&table, *address)) {
+        if interface
+            .dad_failed
+            .iter()
+            .all(|address| has_failed(&table, *address))
+        {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Err(io::Error::new(
         io::ErrorKind::TimedOut,
-        format!("duplicate address detection on {} did not refuse the addresses meant for it", host.name),
+        format!(
+            "duplicate address detection on {} did not refuse the addresses meant for it",
+            host.name
+        ),
     ))
 }
 
 /// Whether `/proc/net/if_inet6` marks the address as refused (IFA_F_DADFAILED, 0x08).
 fn has_failed(table: &str, address: Ipv6Addr) -> bool {
-    let hex: String = address.octets().iter().map(|octet| format!("{octet:02x}")).collect();
-    table.lines().filter(|line| line.starts_with(&hex)).any(|line| {
-        let flags = line.split_whitespace().nth(4).and_then(|flags| u32::from_str_radix(flags, 16).ok());
-        flags.is_some_and(|flags| flags & 0x08 != 0)
-    })
+    let hex: String = address
+        .octets()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    table
+        .lines()
+        .filter(|line| line.starts_with(&hex))
+        .any(|line| {
+            let flags = line
+                .split_whitespace()
+                .nth(4)
+                .and_then(|flags| u32::from_str_radix(flags, 16).ok());
+            flags.is_some_and(|flags| flags & 0x08 != 0)
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sysctls_of_an_interface_wait_for_it() {
+        assert!(of_an_interface("net.ipv6.conf.eth0.disable_ipv6"));
+        assert!(!of_an_interface("net.ipv6.conf.all.disable_ipv6"));
+        assert!(!of_an_interface("net.ipv6.neigh.default.gc_thresh3"));
+        assert!(!of_an_interface("net.ipv4.tcp_mtu_probing"));
+    }
 
     #[test]
     fn failed_detection_is_read_from_the_flags() {
