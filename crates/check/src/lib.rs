@@ -7,6 +7,7 @@
 //! This crate never prints, never decides an exit status and never builds a lab.
 
 pub mod codes;
+mod mail;
 mod names;
 pub mod options;
 pub mod report;

@@ -1,16 +1,27 @@
 //! The half of `check` that asks the name system: who answers A and AAAA how, and what is wrong with it.
 //!
-//! [`collect`] asks and returns plain data; the rules judge it without a clock or a socket. Nothing here connects to the
+//! An [`Inquiry`] asks and returns plain data; the rules judge it without a clock or a socket. Nothing here connects to the
 //! service itself.
 
 mod ask;
 mod collect;
 #[cfg(test)]
-mod fixture;
-mod fresh;
+pub(crate) mod fixture;
+pub(crate) mod fresh;
 mod global;
 mod observation;
 pub(crate) mod ptr;
-pub(crate) mod rules;
+mod rules;
 mod synthesis;
 mod view;
+
+pub(crate) use ask::Asker;
+pub(crate) use collect::Inquiry;
+pub(crate) use fresh::{Fresh, failure};
+pub(crate) use global::special_purpose;
+pub(crate) use observation::{
+    Lookup, NamesObservation, Role, Server, ServerId, evidence,
+};
+pub(crate) use rules::{
+    Existence, Expectation, Judgement, existence, judge, judge_zone, probeable,
+};
