@@ -14,10 +14,12 @@ pub mod model;
 mod read;
 mod resolve;
 mod scalar;
+mod schema;
 mod shipped;
 
 pub use diagnose::Problem;
 pub use model::World;
+pub use schema::schema;
 pub use shipped::Shipped;
 
 use diagnose::Problems;

@@ -19,6 +19,10 @@ pub(super) const LONGEST_FILE: usize = 256 * 1024;
 /// The deepest nesting; the format itself needs eight levels.
 const DEEPEST: usize = 24;
 
+/// The most values in a file, and again as many behind its aliases; `standard` has about 400. Some checks compare
+/// each record with each, which stays cheap up to here.
+const MOST_NODES: usize = 8_000;
+
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -108,17 +112,17 @@ pub(super) fn read(text: &str, source: SourceId, problems: &mut Problems) -> Opt
         budget: serde_saphyr::budget! {
             max_depth: DEEPEST,
             flow_nesting_limit: DEEPEST,
-            max_events: 50_000,
-            max_nodes: 25_000,
+            max_events: 20_000,
+            max_nodes: MOST_NODES,
             max_aliases: 200,
             max_anchors: 100,
-            max_recorded_anchor_events: 50_000,
+            max_recorded_anchor_events: 20_000,
             max_recorded_anchor_bytes: 4 * LONGEST_FILE,
             max_total_scalar_bytes: 4 * LONGEST_FILE,
             max_documents: 1,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 20_000,
+            max_total_replayed_events: MOST_NODES,
             max_replay_stack_depth: 8,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
@@ -131,7 +135,15 @@ pub(super) fn read(text: &str, source: SourceId, problems: &mut Problems) -> Opt
             let span = error
                 .location()
                 .map_or(whole, |location| span_of(location, text));
-            problems.add(At { source, span }, message_of(&error));
+            if let Some(tab) = tab_near(text, span.start) {
+                problems.add_with_hint(
+                    At { source, span: tab },
+                    "a tab stands in the indentation",
+                    "YAML wants spaces here",
+                );
+            } else {
+                problems.add(At { source, span }, message_of(&error));
+            }
             None
         }
     }
@@ -139,18 +151,61 @@ pub(super) fn read(text: &str, source: SourceId, problems: &mut Problems) -> Opt
 
 /// The parser's message in the words of this house.
 fn message_of(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    use serde_saphyr::budget::BudgetBreach;
     match error {
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+        Error::AliasError { error, .. } => message_of(error),
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("the key `{key}` stands here twice")
         }
-        serde_saphyr::Error::Budget { breach, .. } => {
-            format!("this file is too deep or too big for a world: {breach:?}")
+        Error::UnknownAnchor { .. } => "no anchor (`&name`) before this has this name".to_owned(),
+        Error::MultipleDocuments { .. }
+        | Error::Budget {
+            breach: BudgetBreach::Documents { .. },
+            ..
+        } => "a second document begins here, and a world is one".to_owned(),
+        Error::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => TOO_DEEP.to_owned(),
+        Error::Budget { .. } => "this file is too big for a world".to_owned(),
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            "this file grows too big for a world by its aliases (`*name`)".to_owned()
         }
-        other => format!(
-            "this is not YAML: {}",
-            UserMessageFormatter.format_message(other)
-        ),
+        other => match UserMessageFormatter.format_message(other) {
+            // The scanner's own limit comes as a text.
+            text if text.contains("recursion limit") => TOO_DEEP.to_owned(),
+            text => format!("this is not YAML as a world has it: {text}"),
+        },
     }
+}
+
+const TOO_DEEP: &str = "this file is too deep for a world";
+
+/// A tab in the indentation of the line of an error or of the one behind it: the parser names other symptoms.
+fn tab_near(text: &str, error: usize) -> Option<Span> {
+    let line_start = text
+        .get(..error)?
+        .rfind('\n')
+        .map_or(0, |at| at.saturating_add(1));
+    let mut start = line_start;
+    for line in text.get(line_start..)?.split('\n').take(2) {
+        let blank = line
+            .find(|c: char| c != ' ' && c != '\t')
+            .and_then(|end| line.get(..end))
+            .unwrap_or_default();
+        if let Some(tab) = blank.find('\t') {
+            let at = start.saturating_add(tab);
+            return Some(Span {
+                start: at,
+                end: at.saturating_add(1),
+            });
+        }
+        start = start.saturating_add(line.len()).saturating_add(1);
+    }
+    None
 }
 
 /// A node as serde sees it: the spans come from `Spanned`, the source's number is added afterwards.
@@ -270,16 +325,33 @@ fn as_written(text: &str, span: Span) -> Option<String> {
     (!written.is_empty() && !written.starts_with(['!', '&', '*'])).then(|| written.to_owned())
 }
 
-/// The bytes of a location; the parser counts from a byte order mark on, and gives collections no length.
+/// The bytes of a location: the parser knows them for nodes, and for syntax errors only line and column.
 fn span_of(location: serde_saphyr::Location, text: &str) -> Span {
     let number = |value: Option<u64>| value.and_then(|value| usize::try_from(value).ok());
     let span = location.span();
-    let (Some(start), Some(length)) = (number(span.byte_offset()), number(span.byte_len())) else {
-        return Span { start: 0, end: 0 };
+    let (start, length) = match (number(span.byte_offset()), number(span.byte_len())) {
+        (Some(start), Some(length)) => (start, length),
+        _ => (offset_of(location, text), 1),
     };
     let start = floor(text, start);
     let end = floor(text, start.saturating_add(length)).max(start);
     Span { start, end }
+}
+
+fn offset_of(location: serde_saphyr::Location, text: &str) -> usize {
+    let from_one = |value: u64| usize::try_from(value.saturating_sub(1)).unwrap_or(usize::MAX);
+    let lines = text.split_inclusive('\n');
+    let before: usize = lines
+        .clone()
+        .take(from_one(location.line()))
+        .map(str::len)
+        .sum();
+    let line = lines
+        .into_iter()
+        .nth(from_one(location.line()))
+        .unwrap_or_default();
+    let column = line.char_indices().nth(from_one(location.column()));
+    before.saturating_add(column.map_or(line.len(), |(at, _)| at))
 }
 
 /// The last character boundary at or before an offset.

@@ -4,7 +4,7 @@
 /// A kind of map with a fixed set of keys.
 #[derive(Debug)]
 pub(super) struct Section {
-    /// In messages: "a {name} has no key ...".
+    /// With its article, for messages: "`deley` is no key of a link".
     pub(super) name: &'static str,
     /// One sentence for the reference.
     pub(super) about: &'static str,
@@ -63,7 +63,7 @@ const FAMILY: Shape = Shape::OneOf(&["v4", "v6"]);
 
 /// The whole file.
 pub(super) static WORLD: Section = Section {
-    name: "world",
+    name: "a world",
     about: "the whole file",
     keys: &[
         key(
@@ -154,7 +154,7 @@ pub(super) static WORLD: Section = Section {
 
 /// What a fault may change.
 pub(super) static FAULT: Section = Section {
-    name: "fault",
+    name: "a fault",
     about: "what is broken, laid over the rest of the world: maps merge key by key, `~` removes a key, filters and DNS rules come before the others, other lists are replaced",
     keys: &[
         key(
@@ -192,7 +192,7 @@ pub(super) static FAULT: Section = Section {
 
 /// A network.
 pub(super) static NETWORK: Section = Section {
-    name: "network",
+    name: "a network",
     about: "a segment with a router that joins it to the core",
     keys: &[
         key(
@@ -225,7 +225,7 @@ pub(super) static NETWORK: Section = Section {
 
 /// NAT64.
 pub(super) static NAT64: Section = Section {
-    name: "nat64",
+    name: "a nat64",
     about: "translation at a network's router",
     keys: &[
         key(
@@ -243,7 +243,7 @@ pub(super) static NAT64: Section = Section {
 
 /// A line.
 pub(super) static LINK: Section = Section {
-    name: "link",
+    name: "a link",
     about: "what a line does to packets: for both directions and families, or only for some; the narrower wins, and a direction wins over a family",
     keys: &[
         key("delay", Shape::Duration, "constant delay one way"),
@@ -293,7 +293,7 @@ pub(super) static LINK: Section = Section {
 
 /// One direction of a line.
 pub(super) static DIRECTION: Section = Section {
-    name: "direction",
+    name: "one direction of a link",
     about: "one direction of a link",
     keys: &[
         key("delay", Shape::Duration, "constant delay"),
@@ -333,7 +333,7 @@ pub(super) static DIRECTION: Section = Section {
 
 /// One family on a line.
 pub(super) static FAMILY_LINK: Section = Section {
-    name: "family of a link",
+    name: "one family of a link",
     about: "one family of a link or direction",
     keys: &[
         key("delay", Shape::Duration, "constant delay"),
@@ -366,7 +366,7 @@ pub(super) static FAMILY_LINK: Section = Section {
 
 /// A host.
 pub(super) static HOST: Section = Section {
-    name: "host",
+    name: "a host",
     about: "a machine with its own network stack, `/etc/resolv.conf`, `/etc/hosts` and CA bundle",
     keys: &[
         key(
@@ -405,7 +405,7 @@ pub(super) static HOST: Section = Section {
 
 /// A host's place in a network.
 pub(super) static INTERFACE: Section = Section {
-    name: "interface",
+    name: "an interface",
     about: "a host's place in a network",
     keys: &[
         key(
@@ -428,7 +428,7 @@ pub(super) static INTERFACE: Section = Section {
 
 /// Every key that any kind of service may have; which kind may have which is in [`service_keys`].
 pub(super) static SERVICE: Section = Section {
-    name: "service",
+    name: "a service",
     about: "a service on a host; the keys of a face (marked ‡) may also stand under `v4` or `v6`, then they hold only for clients of that family",
     keys: &[
         key(
@@ -568,7 +568,7 @@ pub(super) static SERVICE: Section = Section {
 
 /// How a service behaves towards one family.
 pub(super) static FACE: Section = Section {
-    name: "face of a service",
+    name: "one family of a service",
     about: "what differs for the clients of one family",
     keys: &[
         key(
@@ -610,7 +610,7 @@ pub(super) static FACE: Section = Section {
 
 /// A page.
 pub(super) static PAGE: Section = Section {
-    name: "page",
+    name: "a page",
     about: "what an HTTP service answers at a path",
     keys: &[
         key(
@@ -638,7 +638,7 @@ pub(super) static PAGE: Section = Section {
 
 /// A filter.
 pub(super) static FILTER: Section = Section {
-    name: "filter",
+    name: "a filter",
     about: "what a network's router does to packets that meet all conditions",
     keys: &[
         key("at", Shape::Text, "the network whose router filters"),
@@ -692,7 +692,7 @@ pub(super) static FILTER: Section = Section {
 
 /// A zone.
 pub(super) static ZONE: Section = Section {
-    name: "zone",
+    name: "a zone",
     about: "a DNS zone",
     keys: &[
         key(
@@ -728,7 +728,7 @@ pub(super) static ZONE: Section = Section {
 
 /// How one server's copy differs.
 pub(super) static DIFFERENCE: Section = Section {
-    name: "difference of a zone",
+    name: "one copy of a zone",
     about: "what one server's copy of the zone says instead",
     keys: &[
         key("records", RECORDS, "records only there"),
@@ -738,7 +738,7 @@ pub(super) static DIFFERENCE: Section = Section {
 
 /// A DNS rule.
 pub(super) static DNS_RULE: Section = Section {
-    name: "dns rule",
+    name: "a dns rule",
     about: "what name servers do to questions that meet all conditions",
     keys: &[
         key(
@@ -781,7 +781,7 @@ pub(super) static DNS_RULE: Section = Section {
 
 /// How check is called.
 pub(super) static CHECK: Section = Section {
-    name: "check",
+    name: "a check",
     about: "how `twinstack check` is called",
     keys: &[
         key("host", Shape::Text, "on which host; default: the client"),
@@ -793,6 +793,28 @@ pub(super) static CHECK: Section = Section {
         ),
     ],
 };
+
+/// All sections but the whole file, each once, in the order in which a reader meets them.
+pub(super) fn shared() -> Vec<&'static Section> {
+    vec![
+        &NETWORK,
+        &NAT64,
+        &LINK,
+        &DIRECTION,
+        &FAMILY_LINK,
+        &HOST,
+        &INTERFACE,
+        &SERVICE,
+        &FACE,
+        &PAGE,
+        &FILTER,
+        &ZONE,
+        &DIFFERENCE,
+        &DNS_RULE,
+        &CHECK,
+        &FAULT,
+    ]
+}
 
 /// The keys that a kind of service may have besides `kind`, `off`, `port`, `listen` and `families`.
 pub(super) fn service_keys(kind: super::model::ServiceKind) -> &'static [&'static str] {

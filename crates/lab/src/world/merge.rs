@@ -102,17 +102,22 @@ impl Loader<'_> {
         let mut reader = Reader {
             problems: self.problems,
         };
-        let fields = reader.fields(&root, &WORLD);
-        match fields.get("version") {
-            Some(_) => {
-                reader.number::<u64>(&fields, "version");
-            }
-            None => reader.problems.add_with_hint(
+        if !matches!(root.value, Value::Map(_)) {
+            reader.fields(&root, &WORLD);
+            return None;
+        }
+        // Another version has other keys, and to complain about each would hide the reason.
+        let unchecked = reader.fields_again(&root, &WORLD);
+        if unchecked.get("version").is_none() {
+            reader.problems.add_with_hint(
                 root.at,
                 "this file does not say which version of the format it is in",
                 "start it with `version: 1`",
-            ),
+            );
+        } else {
+            reader.number::<u64>(&unchecked, "version")?;
         }
+        let fields = reader.fields(&root, &WORLD);
         let extends = fields
             .get("extends")
             .and_then(|node| Some((reader.text(node)?.to_owned(), node.at)));

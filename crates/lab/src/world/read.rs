@@ -80,7 +80,7 @@ impl Reader<'_> {
                 };
                 self.problems.add_with_hint(
                     entry.key_at,
-                    format!("a {} has no key `{}`", section.name, entry.key),
+                    format!("`{}` is no key of {}", entry.key, section.name),
                     hint,
                 );
             }
@@ -226,11 +226,13 @@ impl Reader<'_> {
         match number {
             Some(number) if (from..=to).contains(&number) => T::try_from(number).ok(),
             Some(_) => {
-                self.problems.add_with_hint(
-                    node.at,
-                    format!("`{key}` is out of range"),
-                    format!("between {from} and {to}"),
-                );
+                let hint = if from == to {
+                    format!("only {from}")
+                } else {
+                    format!("between {from} and {to}")
+                };
+                self.problems
+                    .add_with_hint(node.at, format!("`{key}` is out of range"), hint);
                 None
             }
             None => {

@@ -29,7 +29,7 @@ pub(super) fn world(
     problems: &mut Problems,
 ) -> Option<World> {
     let mut reader = Reader { problems };
-    let goals = goals(&mut reader, &chain, &others, options);
+    let goals = goals(&mut reader, &chain, &others, options)?;
     let titles = chain.last().map(|leaf| {
         let fields = reader.fields_again(&leaf.root, &WORLD);
         let mut text = |key| {
@@ -95,7 +95,13 @@ fn client(
         return names.host(reader, node);
     }
     let host = names.hosts.get("client").copied();
-    if host.is_none() {
+    if names.hosts.is_empty() {
+        reader.problems.add_with_hint(
+            whole,
+            "this world has no hosts",
+            "write `extends: standard` to start from the usual ones",
+        );
+    } else if host.is_none() {
         reader.problems.add_with_hint(
             whole,
             "no host is called `client`, so it is not known where commands run",
@@ -120,7 +126,7 @@ fn goals(
     chain: &[Layer],
     others: &[Vec<Layer>],
     options: &LoadOptions,
-) -> Goals {
+) -> Option<Goals> {
     let mut goals = goals_of(reader, chain);
     if options.without_fault {
         goals.expect.clear();
@@ -131,6 +137,7 @@ fn goals(
                 at,
                 format!("this world is more than a fault: it has `{section}` of its own, so it cannot be laid over another"),
             );
+            return None;
         }
         let more = goals_of(reader, other);
         goals.expect.extend(more.expect);
@@ -145,7 +152,7 @@ fn goals(
     goals.expect.dedup();
     goals.near_miss_of.sort();
     goals.near_miss_of.dedup();
-    goals
+    Some(goals)
 }
 
 fn unite(reader: &mut Reader<'_>, first: &mut Option<(String, At)>, second: Option<(String, At)>) {

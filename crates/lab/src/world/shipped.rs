@@ -135,6 +135,10 @@ static WORLDS: &[Shipped] = worlds![
     "disable-ipv6-sysctl",
     "dad-failed",
     "v6-only-nat64",
+    "so-2017",
+    "so-2017-mended",
+    "bind-nginx",
+    "bind-nginx-incident",
 ];
 
 static NEAR_MISSES: &[Shipped] = near_misses![

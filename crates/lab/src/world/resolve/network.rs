@@ -29,8 +29,13 @@ pub(super) fn networks(
                 "write `v6:`, `v4:` or both, each with a prefix",
             );
         }
-        for prefix in [v4, v6].into_iter().flatten() {
-            overlap(reader, &networks, prefix, entry.key_at);
+        if let Some(other) = overlap(&networks, [v4, v6]) {
+            let message = format!(
+                "its addresses overlap those of the network `{}`",
+                other.name
+            );
+            reader.problems.add(entry.key_at, message);
+            continue;
         }
         let mut router = |reader: &mut Reader<'_>, key, prefix| {
             gateway(reader, &fields, key, prefix).inspect(|(address, at)| {
@@ -109,22 +114,17 @@ fn family_prefix(
     Some(prefix)
 }
 
-fn overlap(reader: &mut Reader<'_>, networks: &[Network], prefix: Prefix, at: At) {
-    let other = networks.iter().find(|network| {
-        [network.v4, network.v6]
-            .into_iter()
-            .flatten()
-            .any(|other| other.contains(prefix.address) || prefix.contains(other.address))
-    });
-    if let Some(other) = other {
-        reader.problems.add(
-            at,
-            format!(
-                "its prefix `{}/{}` overlaps the network `{}`",
-                prefix.address, prefix.length, other.name
-            ),
-        );
-    }
+/// The first network that has addresses of one of the prefixes.
+fn overlap(networks: &[Network], prefixes: [Option<Prefix>; 2]) -> Option<&Network> {
+    networks.iter().find(|network| {
+        let theirs = [network.v4, network.v6].into_iter().flatten();
+        theirs.into_iter().any(|other| {
+            prefixes
+                .into_iter()
+                .flatten()
+                .any(|prefix| other.contains(prefix.address) || prefix.contains(other.address))
+        })
+    })
 }
 
 /// The router's address of one family, and where it is written, if it is.

@@ -115,7 +115,6 @@ fn belonging(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: ServiceKind, na
         }
     }
     for entry in wrong {
-        let known: Vec<_> = ALWAYS.iter().chain(own).copied().collect();
         reader.problems.add_with_hint(
             entry.key_at,
             format!(
@@ -123,7 +122,11 @@ fn belonging(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: ServiceKind, na
                 entry.key,
                 kind_name(kind)
             ),
-            format!("that kind has {}", known.join(", ")),
+            if own.is_empty() {
+                "that kind has no keys of its own".to_owned()
+            } else {
+                format!("keys of that kind: {}", own.join(", "))
+            },
         );
     }
 }

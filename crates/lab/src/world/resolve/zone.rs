@@ -6,6 +6,7 @@ use crate::world::file::{Entry, Node};
 use crate::world::keys::{DIFFERENCE, ZONE};
 use crate::world::model::{HostId, ServiceKind, World, Zone, ZoneRecord};
 use crate::world::read::{Fields, Reader};
+use crate::world::scalar;
 use std::collections::{BTreeMap, BTreeSet};
 use twinstack_dns::{Name, Record, RecordType, Ttl, parse_record_line};
 
@@ -111,7 +112,7 @@ fn change(
             reader.problems.add_with_hint(
                 node.at,
                 format!("`{}` is not inside this zone", record.owner),
-                format!("names below `{apex}` only; without a final dot they are"),
+                format!("only names below `{apex}` are; those without a final dot lie there"),
             );
         } else if records
             .iter()
@@ -168,28 +169,40 @@ fn remove(reader: &mut Reader<'_>, node: &Node, apex: &Name, ttl: u32, records: 
         records.retain(|record| record.owner != wanted.owner || record.data != wanted.data);
     }
     if records.len() == before {
-        let there: Vec<_> = records
-            .iter()
-            .filter(|record| {
-                owner.is_some_and(|name| {
-                    Name::parse_relative(name, apex).ok().as_ref() == Some(&record.owner)
-                })
-            })
-            .map(|record| format!("{} {}", record.rtype(), record.data))
-            .take(4)
-            .collect();
-        let hint = if there.is_empty() {
-            format!(
-                "`{}` has no records in this zone",
-                owner.unwrap_or_default()
-            )
-        } else {
-            format!("it has {}", there.join(", "))
-        };
+        let hint = what_is_there(owner.unwrap_or_default(), rtype, apex, records);
         reader
             .problems
-            .add_with_hint(node.at, "no record is like this", hint);
+            .add_with_hint(node.at, "no record of this zone is like this", hint);
     }
+}
+
+/// The records that might have been meant: those of the owner and type, else of the owner, else a similar owner.
+fn what_is_there(owner: &str, rtype: Option<&str>, apex: &Name, records: &[Record]) -> String {
+    let name = Name::parse_relative(owner, apex).ok();
+    let own: Vec<_> = records
+        .iter()
+        .filter(|record| Some(&record.owner) == name.as_ref())
+        .collect();
+    let same_type: Vec<_> = own
+        .iter()
+        .filter(|record| rtype.is_some_and(|t| record.rtype().to_string().eq_ignore_ascii_case(t)))
+        .copied()
+        .collect();
+    let shown = if same_type.is_empty() { own } else { same_type };
+    if !shown.is_empty() {
+        let shown = shown.iter().take(4);
+        let shown = shown.map(|record| format!("{} {}", record.rtype(), record.data));
+        return format!("`{owner}` has {}", shown.collect::<Vec<_>>().join(", "));
+    }
+    let owners: Vec<_> = records
+        .iter()
+        .map(|record| record.owner.to_string())
+        .collect();
+    let name = name.map_or_else(|| owner.to_owned(), |name| name.to_string());
+    scalar::nearest(&name, owners.iter().map(String::as_str)).map_or_else(
+        || format!("`{name}` has no records here"),
+        |near| format!("`{name}` has no records here; did you mean `{near}`?"),
+    )
 }
 
 /// Checks the whole zone and turns it into one for all servers and one for each that differs.
