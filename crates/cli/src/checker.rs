@@ -1,0 +1,16 @@
+//! The seam between the `check` command and the world: tests put a checker with prepared reports here.
+
+use std::pin::Pin;
+use twinstack_check::{Options, Report};
+
+/// The answer of a [`Checker`], on its way.
+pub(crate) type Answer<'a> = Pin<Box<dyn Future<Output = Report> + 'a>>;
+
+/// Looks at targets.
+pub(crate) trait Checker {
+    /// Looks at one target: from here, from each of the machines `via`, or from both merged.
+    fn check<'a>(&'a self, options: &'a Options, via: &'a [String]) -> Answer<'a>;
+}
+
+/// The real network.
+pub(crate) struct Network;

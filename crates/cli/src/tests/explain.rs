@@ -1,0 +1,64 @@
+//! `twinstack explain`.
+
+use super::{Setup, run, snapshot};
+
+#[test]
+fn pages_and_the_list_read_well_at_every_width_with_and_without_colour() {
+    for width in [40, 80, 100] {
+        for (terminal, ending) in [(false, ""), (true, "-colour")] {
+            let setup = Setup {
+                width,
+                terminal,
+                ..Setup::default()
+            };
+            let page = setup.run(&["explain", "host.not-listening-v6"]);
+            assert_eq!((page.status, page.stderr.as_str()), (0, ""));
+            snapshot::check(&format!("explain-page-{width}{ending}.txt"), &page.stdout);
+            let list = setup.run(&["explain"]);
+            snapshot::check(&format!("explain-list-{width}{ending}.txt"), &list.stdout);
+        }
+    }
+}
+
+#[test]
+fn every_code_has_its_page() {
+    for info in twinstack_check::codes::all_codes() {
+        let page = run(&["explain", info.code]);
+        assert_eq!(page.status, 0, "{}", info.code);
+        assert!(
+            page.stdout
+                .starts_with(&format!("{}: {}", info.code, info.title)),
+            "{}",
+            page.stdout
+        );
+        assert!(page.stdout.contains("\nHow to mend it\n"), "{}", info.code);
+    }
+}
+
+#[test]
+fn slug_and_catalogue_number_find_the_page_too() {
+    let page = run(&["explain", "reach.fw-drop"]).stdout;
+    assert_eq!(run(&["explain", "fw-drop"]).stdout, page);
+    assert_eq!(run(&["explain", "r202"]).stdout, page);
+}
+
+#[test]
+fn an_unknown_code_is_a_problem_with_a_suggestion() {
+    let check = |code: &str, expected: &str| {
+        let outcome = run(&["explain", code]);
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""));
+        assert_eq!(outcome.stderr, expected);
+    };
+    check(
+        "reach.fw-dorp",
+        "error: there is no finding code `reach.fw-dorp`; did you mean `reach.fw-drop`?\n",
+    );
+    check(
+        "x",
+        "error: there is no finding code `x`; `twinstack explain` lists all codes\n",
+    );
+    check(
+        "\x1b[2J",
+        "error: there is no finding code `\u{fffd}[2J`; `twinstack explain` lists all codes\n",
+    );
+}
