@@ -10,6 +10,7 @@ pub mod codes;
 mod mail;
 mod names;
 pub mod options;
+mod path;
 pub mod report;
 
 pub use options::Options;

@@ -1,0 +1,266 @@
+//! Looks at everything at once: every address, every port, both families. Only what needs an earlier result waits for
+//! it: a second look where the families differ, the parts of the page, more connections where packets were lost.
+
+use super::echo::Echo;
+use super::observation::{
+    AddressObservation, EchoRefusal, PathObservation, PortObservation, QuicFailure, Route, Series,
+    Step, Vantage,
+};
+use super::tls::Tls;
+use super::{Family, Plan, Speech, client, echo, local, part, port, quic, rule, series, vantage};
+use crate::options::Profile;
+use futures_util::future::join_all;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
+
+/// Ports looked at at the same time; with more addresses than this allows, the rest waits.
+const AT_ONCE: usize = 64;
+
+/// Addresses of each family that are looked at twice, or connected to in series.
+const DEEPLY: usize = 4;
+
+/// Silence on QUIC means nothing before this time.
+const QUIC_PATIENCE: Duration = Duration::from_millis(700);
+
+/// An address with the one that stands for it on the wire.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    address: IpAddr,
+    wire: IpAddr,
+}
+
+/// Collects what this vantage can see.
+pub(crate) async fn collect(plan: &Plan) -> PathObservation {
+    let vantage = vantage::look(plan);
+    let reaches = reaches(plan, &vantage);
+    let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
+    let tls = Tls::with_native_roots();
+    let (give_up, given_up) = watch::channel(false);
+    let main = async {
+        let mut addresses = look_at_all(plan, &tls, &reaches).await;
+        // Nobody offers QUIC: then an answer that is not there by now is not waited for.
+        give_up.send_replace(!plan.h3_advertised && !rule::offers_h3(&addresses));
+        more_connects(plan, &mut addresses).await;
+        second_look(plan, &tls, &mut addresses).await;
+        let parts = part::collect(plan, &tls, &vantage, &addresses).await;
+        (addresses, parts)
+    };
+    let ((mut addresses, parts), quic, client, local) = tokio::join!(
+        main,
+        quic_all(plan, &tls, &reaches, &given_up),
+        client::run(plan, &tls, &wires),
+        local::collect(plan),
+    );
+    for (address, quic) in addresses.iter_mut().zip(quic) {
+        address.quic = quic;
+    }
+    PathObservation {
+        vantage,
+        addresses,
+        parts,
+        client,
+        local,
+        has_roots: tls.has_roots(),
+    }
+}
+
+/// The addresses that can be reached from here at all.
+fn reaches(plan: &Plan, vantage: &Vantage) -> Vec<Reach> {
+    let reach = |address: &IpAddr| {
+        let address = *address;
+        let wire = match (vantage.route(Family::of(address)), address, plan.nat64) {
+            (Route::Here { .. }, _, _) => address,
+            (Route::Translated, IpAddr::V4(v4), Some(prefix)) => {
+                vantage::translate(prefix, v4).into()
+            }
+            _ => return None,
+        };
+        Some(Reach { address, wire })
+    };
+    plan.addresses.iter().filter_map(reach).collect()
+}
+
+async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressObservation> {
+    let permits = Semaphore::new(AT_ONCE);
+    let looks = reaches.iter().map(|reach| async {
+        let ports = join_all(plan.ports.iter().map(|port| async {
+            // The semaphore is never closed; without a permit the look would only be less bounded.
+            let _permit = permits.acquire().await;
+            port::probe(plan, tls, reach.wire, *port).await
+        }));
+        let (ports, (echo, fragmented)) = tokio::join!(ports, echoes(plan, reach.wire));
+        AddressObservation {
+            address: reach.address,
+            wire: reach.wire,
+            ports,
+            echo,
+            fragmented,
+            connects: None,
+            quic: None,
+        }
+    });
+    join_all(looks).await
+}
+
+/// Small and fragmented echoes.
+async fn echoes(plan: &Plan, wire: IpAddr) -> (Result<Series, EchoRefusal>, Option<Series>) {
+    let refusal = |error: &std::io::Error| {
+        if echo::not_allowed(error) {
+            EchoRefusal::NotAllowed
+        } else {
+            EchoRefusal::Other(error.to_string())
+        }
+    };
+    // One socket for each kind: their options differ.
+    match (Echo::open(wire), Echo::open(wire)) {
+        (Ok(small), Ok(large)) => {
+            let (small, large) = tokio::join!(small.series(plan), large.fragmented(plan));
+            (Ok(small), Some(large))
+        }
+        (Err(error), _) | (_, Err(error)) => (Err(refusal(&error)), None),
+    }
+}
+
+/// QUIC with every address, beside everything else.
+async fn quic_all(
+    plan: &Plan,
+    tls: &Tls,
+    reaches: &[Reach],
+    given_up: &watch::Receiver<bool>,
+) -> Vec<Option<Step<Result<(), QuicFailure>>>> {
+    let wanted = plan.profile == Profile::Web
+        && plan.ports.contains(&443)
+        && plan.speech(443) == Speech::Https;
+    let answered = AtomicBool::new(false);
+    join_all(reaches.iter().map(|reach| async {
+        if !wanted {
+            return None;
+        }
+        let at = plan.now();
+        let impatience = async {
+            let mut given_up = given_up.clone();
+            let sleeping = sleep(QUIC_PATIENCE);
+            let told = given_up.wait_for(|given_up| *given_up).await.is_ok();
+            sleeping.await;
+            if !told || answered.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        Some(tokio::select! {
+            step = quic::handshake(plan, tls, reach.wire) => {
+                answered.fetch_or(step.outcome.is_ok(), Ordering::Relaxed);
+                step
+            }
+            () = impatience => Step {
+                at,
+                took: plan.now().saturating_sub(at),
+                outcome: Err(QuicFailure::NotOffered),
+            },
+        })
+    }))
+    .await
+}
+
+/// Connections in series, where echoes were lost or say nothing, on both families alike.
+async fn more_connects(plan: &Plan, addresses: &mut [AddressObservation]) {
+    let mut chosen: Vec<(usize, SocketAddr, Duration)> = Vec::new();
+    for family in Family::BOTH {
+        let live = addresses.iter().enumerate().filter_map(|(index, address)| {
+            let port = address
+                .ports
+                .iter()
+                .find(|port| port.connect.outcome.is_ok())?;
+            let round_trip = address
+                .echo
+                .as_ref()
+                .ok()
+                .and_then(Series::median)
+                .unwrap_or(port.connect.took);
+            let to = SocketAddr::new(address.wire, port.port);
+            (Family::of(address.address) == family).then_some((index, to, round_trip))
+        });
+        let live: Vec<_> = live.take(DEEPLY).collect();
+        if live.is_empty() {
+            // Nothing to compare with.
+            return;
+        }
+        chosen.extend(live);
+    }
+    let lost_some = |series: &Series| series.lost() >= 2 && series.answered() > 0;
+    let echo = |index: &usize| {
+        addresses
+            .get(*index)
+            .and_then(|address| address.echo.as_ref().ok())
+    };
+    let lossy = chosen
+        .iter()
+        .any(|(index, _, _)| echo(index).is_some_and(lost_some));
+    let mute = chosen
+        .iter()
+        .any(|(index, _, _)| echo(index).is_none_or(|series| series.answered() == 0));
+    if !lossy && !mute {
+        return;
+    }
+    let connects = |count| {
+        join_all(
+            chosen
+                .iter()
+                .map(move |(index, to, round_trip)| async move {
+                    (
+                        *index,
+                        series::connects(plan, *to, count, *round_trip).await,
+                    )
+                }),
+        )
+    };
+    let mut results = connects(if lossy { series::MANY } else { series::FEW }).await;
+    if !lossy && results.iter().any(|(_, series)| lost_some(series)) {
+        results = connects(series::MANY).await;
+    }
+    for (index, series) in results {
+        if let Some(address) = addresses.get_mut(index) {
+            address.connects = Some(series);
+        }
+    }
+}
+
+/// Where the families answer differently, both are asked again: servers behind one address may differ, and pages may
+/// change with every request.
+async fn second_look(plan: &Plan, tls: &Tls, addresses: &mut [AddressObservation]) {
+    for port in &plan.ports {
+        if !plan.speech(*port).is_web() || !rule::families_differ(addresses, *port) {
+            continue;
+        }
+        let mut taken = [0, 0];
+        let looks = addresses.iter().map(|address| {
+            let slot = usize::from(Family::of(address.address) == Family::V6);
+            let shown = address
+                .ports
+                .iter()
+                .any(|seen| seen.port == *port && seen.page().is_some());
+            let wanted = shown && taken.get(slot).is_some_and(|taken| *taken < DEEPLY);
+            if let Some(taken) = taken.get_mut(slot).filter(|_| wanted) {
+                *taken += 1;
+            }
+            let wire = address.wire;
+            async move {
+                if wanted {
+                    Some(port::again(plan, tls, wire, *port).await)
+                } else {
+                    None
+                }
+            }
+        });
+        let talks = join_all(looks).await;
+        for (address, talk) in addresses.iter_mut().zip(talks) {
+            let seen: Option<&mut PortObservation> =
+                address.ports.iter_mut().find(|seen| seen.port == *port);
+            if let Some(seen) = seen {
+                seen.second = talk;
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Connections that open and then fall silent: `reach.pmtu-blackhole` and `tls.stall`.
+
+use super::view::{AddressView, View};
+use super::{Judgement, evidence};
+use crate::codes::finding;
+use crate::path::Family;
+use crate::path::observation::{PortObservation, Talk, TalkError};
+use crate::path::port::SMALL_SEGMENT;
+use crate::path::words::list;
+use twinstack_finding::Evidence;
+
+pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
+    black_hole(view, judgement);
+    stall(view, judgement);
+}
+
+fn black_hole(view: &View<'_>, judgement: &mut Judgement) {
+    let holes: Vec<_> = view
+        .addresses
+        .iter()
+        .filter(|address| address.alive() && address.black_hole)
+        .collect();
+    if holes.is_empty() {
+        return;
+    }
+    let addresses = list(holes.iter().map(|address| address.seen.address));
+    let support = holes.iter().flat_map(|address| {
+        address
+            .seen
+            .ports
+            .iter()
+            .flat_map(|port| pair(address, port))
+    });
+    judgement.findings.push(finding(
+        "reach.pmtu-blackhole",
+        addresses.clone(),
+        format!(
+            "packets of full size to or from `{addresses}` vanish: silence at the default segment size, an answer with {SMALL_SEGMENT}-byte segments"
+        ),
+        support.collect(),
+        "let ICMPv6 type 2 (Packet Too Big) through at every firewall (`nft add rule inet filter forward icmpv6 type packet-too-big accept`); until then clamp: `nft add rule inet filter forward tcp flags syn tcp option maxseg size set 1220`",
+    ));
+}
+
+/// Both halves of the proof.
+fn pair(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
+    let halves = [
+        ("an ordinary request", &port.talks, &port.small_talks),
+        (
+            "a request larger than one packet",
+            &port.large,
+            &port.small_large,
+        ),
+    ];
+    let mut support = Vec::new();
+    for (what, ordinary, small) in halves {
+        let silent = ordinary.iter().find(|talk| talk.stalled().is_some());
+        let complete = small.iter().find(|talk| talk.complete());
+        if let (Some(silent), Some(complete), false) =
+            (silent, complete, ordinary.iter().any(Talk::complete))
+        {
+            let to = format!("{} port {}", address.seen.label(), port.port);
+            support.push(evidence(
+                format!(
+                    "sent {what} to {to} at the default segment size, {} times",
+                    ordinary.len()
+                ),
+                format!(
+                    "{} each time",
+                    TalkError::Stalled {
+                        received: silent.stalled().unwrap_or(0)
+                    }
+                ),
+                silent.at,
+            ));
+            support.push(evidence(
+                format!("sent {what} to {to} with TCP_MAXSEG {SMALL_SEGMENT}"),
+                "answered in full",
+                complete.at,
+            ));
+        }
+    }
+    support
+}
+
+fn stall(view: &View<'_>, judgement: &mut Judgement) {
+    let mut subjects = Vec::new();
+    let mut support = Vec::new();
+    for address in view.of(Family::V6).filter(|address| address.sound()) {
+        for port in &address.seen.ports {
+            let Some(error) = unfinished(port) else {
+                continue;
+            };
+            let finished_on_v4 = view.of(Family::V4).any(|v4| {
+                v4.seen
+                    .port(port.port)
+                    .is_some_and(|port| port.tls().is_some())
+            });
+            let silent = matches!(error, TalkError::Stalled { .. });
+            if !silent && !finished_on_v4 {
+                continue;
+            }
+            subjects.push(format!("{} port {}", address.seen.address, port.port));
+            support.extend(handshakes(address, port));
+            let v4 = view.of(Family::V4).find_map(|v4| {
+                let port = v4.seen.port(port.port)?;
+                port.tls()?;
+                handshakes(v4, port).pop()
+            });
+            support.extend(v4);
+        }
+    }
+    let Some(first) = subjects.first() else {
+        return;
+    };
+    let message = format!(
+        "`{first}` accepts connections, but the TLS handshake is never answered: a device in between, or a dead backend behind the IPv6 listener"
+    );
+    let hint = "on the server look whether the handshake arrives (`tcpdump -ni any 'ip6 and tcp port 443'`), then whether the balancer's IPv6 pool has living backends";
+    judgement.findings.push(finding(
+        "tls.stall",
+        list(&subjects),
+        message,
+        support,
+        hint,
+    ));
+}
+
+/// Why no handshake on this port was finished, if none was, and the server did not say so itself.
+pub(super) fn unfinished(port: &PortObservation) -> Option<&TalkError> {
+    if port
+        .talks
+        .iter()
+        .chain(&port.small_talks)
+        .any(|talk| talk.tls.as_ref().is_some_and(|step| step.outcome.is_ok()))
+    {
+        return None;
+    }
+    let error = port.talk()?.tls.as_ref()?.outcome.as_ref().err()?;
+    (!matches!(error, TalkError::Alert(_))).then_some(error)
+}
+
+fn handshakes(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
+    let talks = port.talks.iter().chain(&port.small_talks);
+    let lines = talks.filter_map(|talk| {
+        let step = talk.tls.as_ref()?;
+        let size = talk
+            .segment
+            .map_or_else(String::new, |size| format!(" with TCP_MAXSEG {size}"));
+        let saw = match &step.outcome {
+            Ok(session) => format!(
+                "{} after {}",
+                session.version,
+                crate::path::words::span(step.took)
+            ),
+            Err(error) => format!("{error} after {}", crate::path::words::span(step.took)),
+        };
+        Some(evidence(
+            format!(
+                "sent a ClientHello to {} port {}{size}",
+                address.seen.label(),
+                port.port
+            ),
+            saw,
+            step.at,
+        ))
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::path::observation::{BodyEnd, TalkError};
+    use crate::path::rule::fixture::{codes, healthy, silent_body, silent_handshake, small};
+
+    const STALLED: TalkError = TalkError::Stalled { received: 0 };
+
+    #[test]
+    fn silence_at_default_and_success_with_small_segments_is_a_black_hole() {
+        for talk in [silent_body(), silent_handshake()] {
+            let mut scene = healthy();
+            for address in ["2e00:5::80", "2e00:5::81"] {
+                let port = scene.port(address, 443);
+                let small = small(port);
+                port.talks = vec![talk.clone(), talk.clone(), talk.clone()];
+                port.small_talks = vec![small];
+            }
+            assert_eq!(codes(&scene), ["reach.pmtu-blackhole"]);
+        }
+    }
+
+    #[test]
+    fn silence_on_large_requests_alone_is_a_black_hole_too() {
+        let mut scene = healthy();
+        let port = scene.port("2e00:5::80", 80);
+        port.small_large = vec![small(port)];
+        port.large = vec![silent_body(), silent_body()];
+        assert_eq!(codes(&scene), ["reach.pmtu-blackhole"]);
+    }
+
+    #[test]
+    fn one_silent_connection_of_several_is_loss_not_a_black_hole() {
+        let mut scene = healthy();
+        let port = scene.port("2e00:5::80", 443);
+        let good = port.talks[0].clone();
+        port.small_talks = vec![small(port)];
+        port.talks = vec![silent_body(), good];
+        assert_eq!(codes(&scene), [""; 0]);
+    }
+
+    #[test]
+    fn a_server_that_answers_after_three_seconds_is_no_black_hole() {
+        let mut scene = healthy();
+        for address in ["2e00:5::80", "2e00:5::81"] {
+            let port = scene.port(address, 443);
+            // Later attempts, started on suspicion, got through as well.
+            port.small_talks = vec![small(port)];
+            port.talks[0].answer.as_mut().unwrap().took = std::time::Duration::from_secs(3);
+        }
+        assert_eq!(codes(&scene), [""; 0]);
+    }
+
+    #[test]
+    fn a_server_that_refuses_large_requests_is_no_black_hole() {
+        let mut scene = healthy();
+        let port = scene.port("2e00:5::80", 80);
+        let mut refused = silent_body();
+        refused.answer.as_mut().unwrap().outcome = Err(TalkError::Reset);
+        port.large = vec![refused.clone(), refused];
+        port.small_large = vec![small(port)];
+        assert_eq!(codes(&scene), [""; 0]);
+    }
+
+    #[test]
+    fn a_handshake_silent_at_every_segment_size_is_a_stall() {
+        let mut scene = healthy();
+        for address in ["2e00:5::80", "2e00:5::81"] {
+            let port = scene.port(address, 443);
+            port.talks = vec![silent_handshake(), silent_handshake()];
+            port.small_talks = vec![silent_handshake()];
+        }
+        assert_eq!(codes(&scene), ["tls.stall"]);
+    }
+
+    #[test]
+    fn a_response_that_breaks_off_after_the_handshake_is_no_stall() {
+        let mut scene = healthy();
+        let page = scene.page("2e00:5::80", 443);
+        page.end = BodyEnd::Broken(STALLED);
+        assert!(!codes(&scene).contains(&"tls.stall".to_owned()));
+    }
+}
