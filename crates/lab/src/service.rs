@@ -6,6 +6,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod datagram;
+pub(crate) mod dns;
 mod echo;
 pub(crate) mod error;
 mod exec;
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) world: Arc<World>,
     /// Signs every certificate in it.
     pub(crate) authority: CertificateAuthority,
+    /// What its name servers say.
+    pub(crate) names: dns::NameData,
     /// Private to this lab, and gone with it.
     pub(crate) directory: PathBuf,
 }
@@ -73,7 +76,8 @@ pub(crate) async fn start(
         ServiceKind::Smtp => smtp::start(context, host, service),
         ServiceKind::Quic => quic::start(context, host, service),
         ServiceKind::Exec => exec::start(context, host, service).await,
-        _ => todo!(),
+        ServiceKind::DnsAuthoritative => dns::start_authoritative(context, host, service),
+        ServiceKind::DnsRecursive => dns::start_recursive(context, host, service),
     }
 }
 

@@ -81,6 +81,19 @@ pub(crate) enum Problem {
     /// The TLS library refuses the certificate or the versions.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
+    /// A resolver without its settings.
+    #[error("is of kind `dns-recursive` but has no root servers")]
+    NoRecursive,
+    /// A zone that cannot be served.
+    #[error("zone `{zone}`, record `{record}`: {message}")]
+    ZoneRecord {
+        /// The zone's apex.
+        zone: String,
+        /// The line.
+        record: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// An `exec` service without `exec`.
     #[error("is of kind `exec` but has no `exec` part")]
     NoExec,
@@ -183,6 +196,8 @@ impl Problem {
             Self::Certificate(_) => Some(
                 "names in a certificate are host names in ASCII (internationalised ones as `xn--`), wildcards or addresses",
             ),
+            Self::NoRecursive => Some("add `root: [ADDRESS, ...]`"),
+            Self::ZoneRecord { .. } => Some("a record looks like `www 300 AAAA 2e00:5::80`"),
             Self::NoExec | Self::EmptyCommand => {
                 Some("add `exec: { command: [PROGRAM, ARGUMENT, ...] }`")
             }

@@ -42,9 +42,11 @@ impl Lab {
 
     pub(crate) fn with(addresses: Vec<IpAddr>) -> Self {
         let directory = TempDir::new().unwrap();
+        let world = world(addresses);
         Self {
             context: Arc::new(Context {
-                world: Arc::new(world(addresses)),
+                names: dns::NameData::new(&world),
+                world: Arc::new(world),
                 authority: CertificateAuthority::generate().unwrap(),
                 directory: directory.path().to_owned(),
             }),
@@ -101,7 +103,7 @@ impl Lab {
     }
 }
 
-fn world(addresses: Vec<IpAddr>) -> World {
+pub(crate) fn world(addresses: Vec<IpAddr>) -> World {
     World {
         name: "loopback".to_owned(),
         summary: String::new(),
