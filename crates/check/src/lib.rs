@@ -12,6 +12,10 @@ mod names;
 pub mod options;
 mod path;
 pub mod report;
+mod run;
+pub mod via;
 
 pub use options::Options;
 pub use report::Report;
+pub use run::check;
+pub use via::check_from;

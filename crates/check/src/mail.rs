@@ -36,7 +36,10 @@ pub(crate) struct MailObservation {
 #[derive(Clone, Debug)]
 pub(crate) enum Exchanges {
     /// The hosts of its MX records, the preferred first.
-    Mx { hosts: Vec<(u16, Name)>, lookup: Lookup },
+    Mx {
+        hosts: Vec<(u16, Name)>,
+        lookup: Lookup,
+    },
     /// No MX record: the domain itself ([RFC 5321, section 5.1](https://www.rfc-editor.org/rfc/rfc5321#section-5.1)).
     Implicit { lookup: Lookup },
     /// `0 .`: nobody ([RFC 7505](https://www.rfc-editor.org/rfc/rfc7505)).
@@ -48,7 +51,9 @@ pub(crate) enum Exchanges {
 impl Exchanges {
     pub(crate) const fn lookup(&self) -> Option<&Lookup> {
         match self {
-            Self::Mx { lookup, .. } | Self::Implicit { lookup } | Self::Null { lookup } => Some(lookup),
+            Self::Mx { lookup, .. } | Self::Implicit { lookup } | Self::Null { lookup } => {
+                Some(lookup)
+            }
             Self::Unknown { lookup } => lookup.as_ref(),
         }
     }
@@ -74,8 +79,26 @@ impl Host {
     }
 }
 
+impl MailObservation {
+    /// Every lookup, for the report.
+    pub(crate) fn lookups(&self) -> Vec<Lookup> {
+        let forward = self.forward.iter().flat_map(|(_, fresh)| fresh.lookups());
+        self.exchanges
+            .lookup()
+            .into_iter()
+            .chain(&self.txt)
+            .chain(forward)
+            .cloned()
+            .collect()
+    }
+}
+
 /// The `mail.*` codes.
-pub(crate) fn judge(servers: &[Server], mail: &MailObservation, v4_only_is_fine: bool) -> Judgement {
+pub(crate) fn judge(
+    servers: &[Server],
+    mail: &MailObservation,
+    v4_only_is_fine: bool,
+) -> Judgement {
     let mut judgement = Judgement::default();
     let domain = &mail.domain;
     match &mail.exchanges {
@@ -85,9 +108,9 @@ pub(crate) fn judge(servers: &[Server], mail: &MailObservation, v4_only_is_fine:
                 .push(format!("`{domain}` says that it takes no mail (null MX)"));
             return judgement;
         }
-        Exchanges::Implicit { .. } => judgement
-            .notes
-            .push(format!("`{domain}` has no MX; its own addresses take the mail")),
+        Exchanges::Implicit { .. } => judgement.notes.push(format!(
+            "`{domain}` has no MX; its own addresses take the mail"
+        )),
         Exchanges::Unknown { lookup } => {
             let why = lookup.as_ref().map_or_else(
                 || "no resolver to ask".to_owned(),
@@ -129,7 +152,11 @@ fn no_v6(servers: &[Server], mail: &MailObservation, judgement: &mut Judgement) 
             .map(|lookup| evidence(servers, lookup))
             .into_iter()
             .collect();
-        supporting.extend(mail.hosts.iter().flat_map(|host| host.asked.iter().cloned()));
+        supporting.extend(
+            mail.hosts
+                .iter()
+                .flat_map(|host| host.asked.iter().cloned()),
+        );
         judgement.findings.push(finding(
             "mail.mx-no-v6",
             domain.to_string(),
@@ -161,9 +188,9 @@ fn spf_covers_both(servers: &[Server], mail: &MailObservation, judgement: &mut J
     let domain = &mail.domain;
     match &mail.spf {
         Resolved::None => {
-            judgement
-                .notes
-                .push(format!("`{domain}` has no SPF record: the same for both families"));
+            judgement.notes.push(format!(
+                "`{domain}` has no SPF record: the same for both families"
+            ));
             return;
         }
         Resolved::Broken(error) => {
@@ -205,7 +232,9 @@ fn spf_covers_both(servers: &[Server], mail: &MailObservation, judgement: &mut J
         }
     }
     if !uncovered.is_empty() {
-        judgement.findings.push(spf_no_v6(servers, mail, &uncovered));
+        judgement
+            .findings
+            .push(spf_no_v6(servers, mail, &uncovered));
     }
 }
 
@@ -229,7 +258,13 @@ fn spf_no_v6(
         let v4 = mail.spf.evaluate(*passing);
         supporting.push(Evidence {
             did: format!("evaluated the SPF record of {domain} for {passing} and for {address}"),
-            saw: format!("{}{} and {}{}", v4.result, by(&v4), outcome.result, by(outcome)),
+            saw: format!(
+                "{}{} and {}{}",
+                v4.result,
+                by(&v4),
+                outcome.result,
+                by(outcome)
+            ),
             at,
         });
     }

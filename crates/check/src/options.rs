@@ -55,6 +55,31 @@ impl Options {
             max_ttl: Duration::from_secs(3600),
         }
     }
+
+    /// The ports to connect to: those given, else that of the target, else those of the profile. Empty only for the
+    /// profile `tcp`, which has none of its own.
+    pub fn effective_ports(&self) -> Vec<u16> {
+        let mut ports = self.ports.clone();
+        if ports.is_empty() {
+            ports = match (self.target.port, self.profile) {
+                (Some(port), _) => vec![port],
+                (None, Profile::Web) => vec![80, 443],
+                (None, Profile::Mail) => vec![25],
+                (None, Profile::Tcp) => match self.target.scheme.as_deref() {
+                    Some("http") => vec![80],
+                    Some(_) => vec![443],
+                    None => Vec::new(),
+                },
+            };
+        } else if let Some(port) = self.target.port
+            && !ports.contains(&port)
+        {
+            ports.insert(0, port);
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        ports.retain(|port| seen.insert(*port));
+        ports
+    }
 }
 
 /// What kind of service a target is.
@@ -68,4 +93,36 @@ pub enum Profile {
     Mail,
     /// Only TCP on the given ports.
     Tcp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(target: &str, profile: Profile, ports: &[u16], expected: &[u16]) {
+        let options = Options {
+            ports: ports.to_vec(),
+            profile,
+            ..Options::new(Target::parse(target).unwrap())
+        };
+        assert_eq!(options.effective_ports(), expected, "{target}");
+    }
+
+    #[test]
+    fn ports_come_from_the_user_the_target_or_the_profile() {
+        check("www.lab.test", Profile::Web, &[], &[80, 443]);
+        check("http://www.lab.test", Profile::Web, &[], &[80, 443]);
+        check("https://www.lab.test:8443", Profile::Web, &[], &[8443]);
+        check(
+            "www.lab.test",
+            Profile::Web,
+            &[443, 8080, 443],
+            &[443, 8080],
+        );
+        check("www.lab.test:22", Profile::Tcp, &[], &[22]);
+        check("www.lab.test:22", Profile::Tcp, &[23], &[22, 23]);
+        check("https://www.lab.test", Profile::Tcp, &[], &[443]);
+        check("www.lab.test", Profile::Tcp, &[], &[]);
+        check("lab.test", Profile::Mail, &[], &[25]);
+    }
 }

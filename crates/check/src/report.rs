@@ -1,11 +1,17 @@
 //! The report: one value, rendered as text, JSON and JUnit.
 
+mod merge;
+
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use twinstack_finding::{Finding, Skipped};
 
 /// The version of the report's JSON; `schema/check-1.json` describes it.
 pub const SCHEMA: &str = "twinstack.check/1";
+
+/// The vantage that is this machine.
+pub const HERE: &str = "here";
 
 /// What `check` found out about one target from one vantage, or merged from several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +38,32 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// Things worth saying that are no findings, such as which answers came from a cache.
     pub notes: Vec<String>,
+}
+
+impl Report {
+    /// Findings worst first, then by code and subject; nothing twice.
+    pub(crate) fn tidy(&mut self) {
+        self.findings.sort_by(|a, b| {
+            b.severity
+                .cmp(&a.severity)
+                .then_with(|| a.code.cmp(&b.code))
+                .then_with(|| a.subject.cmp(&b.subject))
+        });
+        let mut seen = BTreeSet::new();
+        // Two names in one zone find the same faults of the zone.
+        self.findings.retain(|finding| {
+            seen.insert((
+                finding.code.clone(),
+                finding.subject.clone(),
+                finding.message.clone(),
+            ))
+        });
+        let mut seen = BTreeSet::new();
+        self.skipped
+            .retain(|skipped| seen.insert((skipped.what.clone(), skipped.why.clone())));
+        let mut seen = BTreeSet::new();
+        self.notes.retain(|note| seen.insert(note.clone()));
+    }
 }
 
 /// The verdict over all findings.

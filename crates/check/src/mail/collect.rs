@@ -2,7 +2,9 @@
 
 use super::Exchanges;
 use super::smtp::{self, Banner};
-use super::spf::{self, DomainSpec, Lengths, Matcher, Mechanism, Policy, Record, Resolved, Rule, SpfError};
+use super::spf::{
+    self, DomainSpec, Lengths, Matcher, Mechanism, Policy, Record, Resolved, Rule, SpfError,
+};
 use crate::names::{Asker, Fresh, ServerId, failure, fresh};
 use futures_util::future::{BoxFuture, join_all};
 use std::collections::BTreeSet;
@@ -77,7 +79,9 @@ pub(crate) async fn banners(
         .iter()
         .filter_map(|banner| {
             let said = banner.outcome.as_ref().ok()?.name().to_owned();
-            let name = Name::parse(&said).ok().filter(|name| name.label_count() >= 2)?;
+            let name = Name::parse(&said)
+                .ok()
+                .filter(|name| name.label_count() >= 2)?;
             Some((name, banner.address.is_ipv6()))
         })
         .collect();
@@ -114,9 +118,14 @@ async fn resolve(
     if let Some(why) = failure(txt) {
         return Resolved::Unknown(format!("the question for {domain} TXT failed: {why}"));
     }
-    let texts: Vec<String> = txt.records().filter_map(|record| record.data.text()).collect();
-    let mut records: Vec<Result<Record, SpfError>> =
-        texts.iter().filter_map(|text| Record::parse(text)).collect();
+    let texts: Vec<String> = txt
+        .records()
+        .filter_map(|record| record.data.text())
+        .collect();
+    let mut records: Vec<Result<Record, SpfError>> = texts
+        .iter()
+        .filter_map(|text| Record::parse(text))
+        .collect();
     let record = match (records.pop(), records.len()) {
         (None, _) => return Resolved::None,
         (Some(Ok(record)), 0) => record,
@@ -156,15 +165,23 @@ async fn matcher(
     Ok(match mechanism {
         Mechanism::All => Matcher::All,
         Mechanism::Net(net) => Matcher::Net(*net),
-        Mechanism::Include(target) => Matcher::Include(Box::new(included(mail, target, budget).await?)),
-        Mechanism::A { domain: spec, lengths } => {
+        Mechanism::Include(target) => {
+            Matcher::Include(Box::new(included(mail, target, budget).await?))
+        }
+        Mechanism::A {
+            domain: spec,
+            lengths,
+        } => {
             spend(budget)?;
             match name_of(spec.as_ref(), domain) {
                 Ok(name) => hosts(mail, &[name], *lengths).await,
                 Err(why) => Matcher::Unknown(why),
             }
         }
-        Mechanism::Mx { domain: spec, lengths } => {
+        Mechanism::Mx {
+            domain: spec,
+            lengths,
+        } => {
             spend(budget)?;
             match name_of(spec.as_ref(), domain) {
                 Ok(name) => exchangers(mail, &name, *lengths).await,
@@ -187,14 +204,17 @@ fn included<'a>(
     Box::pin(async move {
         spend(budget)?;
         let name = match target {
-            DomainSpec::Name(text) => Name::parse(text).map_err(|_| SpfError::Malformed {
-                term: text.clone(),
-            })?,
+            DomainSpec::Name(text) => {
+                Name::parse(text).map_err(|_| SpfError::Malformed { term: text.clone() })?
+            }
             DomainSpec::Macro(text) => {
-                return Ok(Resolved::Unknown(format!("the macro `{text}` is not expanded")));
+                return Ok(Resolved::Unknown(format!(
+                    "the macro `{text}` is not expanded"
+                )));
             }
         };
-        let Some(txt) = fresh::first(mail.asker, mail.resolvers, &name, RecordType::TXT).await else {
+        let Some(txt) = fresh::first(mail.asker, mail.resolvers, &name, RecordType::TXT).await
+        else {
             return Ok(Resolved::Unknown("no resolver to ask".to_owned()));
         };
         match resolve(mail, &name, &txt, budget).await {
@@ -210,7 +230,9 @@ fn included<'a>(
 
 fn spend(budget: &AtomicUsize) -> Result<(), SpfError> {
     budget
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        })
         .map(|_| ())
         .map_err(|_| SpfError::TooManyLookups { limit: SPF_LOOKUPS })
 }
@@ -224,7 +246,8 @@ fn name_of(spec: Option<&DomainSpec>, domain: &Name) -> Result<Name, String> {
 }
 
 async fn exchangers(mail: Mail<'_>, domain: &Name, lengths: Lengths) -> Matcher {
-    let Some(lookup) = fresh::first(mail.asker, mail.resolvers, domain, RecordType::MX).await else {
+    let Some(lookup) = fresh::first(mail.asker, mail.resolvers, domain, RecordType::MX).await
+    else {
         return Matcher::Unknown("no resolver to ask".to_owned());
     };
     if let Some(why) = failure(&lookup) {

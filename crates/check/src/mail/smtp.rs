@@ -93,7 +93,10 @@ impl Banner {
             saw: match &self.outcome {
                 Ok(said) => match &said.ehlo {
                     Some(ehlo) => {
-                        format!("`{}`, to EHLO `{ehlo}`, after {:.3} s", said.greeting, self.elapsed)
+                        format!(
+                            "`{}`, to EHLO `{ehlo}`, after {:.3} s",
+                            said.greeting, self.elapsed
+                        )
                     }
                     None => format!("`{}` after {:.3} s", said.greeting, self.elapsed),
                 },
@@ -149,7 +152,10 @@ async fn introduction(server: SocketAddr, patience: Duration) -> Result<Introduc
             Err(_) => "[127.0.0.1]".to_owned(),
         };
         let ehlo = async {
-            stream.write_all(format!("EHLO {own}\r\n").as_bytes()).await.ok()?;
+            stream
+                .write_all(format!("EHLO {own}\r\n").as_bytes())
+                .await
+                .ok()?;
             reply(&mut stream).await.ok()
         };
         introduction.ehlo = timeout(patience, ehlo)
@@ -191,7 +197,13 @@ fn printable(line: &[u8]) -> String {
     String::from_utf8_lossy(line)
         .trim_end()
         .chars()
-        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
         .collect()
 }
 
@@ -213,8 +225,14 @@ mod tests {
     fn the_name_is_the_first_word_that_is_one() {
         assert_eq!(said("220 mail.lab.test ESMTP ready", None), "mail.lab.test");
         assert_eq!(said("220-mail.lab.test hello", None), "mail.lab.test");
-        assert_eq!(said("220 ESMTP", Some("250-mail.lab.test greets you")), "mail.lab.test");
-        assert_eq!(said("220 localhost ESMTP", Some("250 localhost")), "localhost");
+        assert_eq!(
+            said("220 ESMTP", Some("250-mail.lab.test greets you")),
+            "mail.lab.test"
+        );
+        assert_eq!(
+            said("220 localhost ESMTP", Some("250 localhost")),
+            "localhost"
+        );
         assert_eq!(said("220", None), "");
     }
 
@@ -253,8 +271,14 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_greeting_is_said() {
         assert_eq!(check(b"").await, Err(SmtpError::Silent));
-        assert!(matches!(check(b"554 go away\r\n").await, Err(SmtpError::NotReady { .. })));
-        assert!(matches!(check(b"\xff\xfe\x00\n").await, Err(SmtpError::NotReady { .. })));
+        assert!(matches!(
+            check(b"554 go away\r\n").await,
+            Err(SmtpError::NotReady { .. })
+        ));
+        assert!(matches!(
+            check(b"\xff\xfe\x00\n").await,
+            Err(SmtpError::NotReady { .. })
+        ));
         let endless = check(&[b'x'; 10_000]).await;
         assert!(matches!(endless, Err(SmtpError::NotReady { line }) if line.len() == 512));
     }

@@ -39,7 +39,10 @@ fn both() -> Resolved {
 }
 
 fn v4_only(all: Qualifier) -> Resolved {
-    policy(&[("ip4:198.51.100.25", net(V4), Qualifier::Pass), ("all", Matcher::All, all)])
+    policy(&[
+        ("ip4:198.51.100.25", net(V4), Qualifier::Pass),
+        ("all", Matcher::All, all),
+    ])
 }
 
 fn banner(address: &str, greeting: &str) -> Banner {
@@ -82,7 +85,12 @@ fn host(owner: &str, addresses: &[&str]) -> Host {
 }
 
 fn healthy() -> MailObservation {
-    let mx = answered(RESOLVER, "lab.test", RecordType::MX, &["lab.test. 300 MX 10 mail.lab.test."]);
+    let mx = answered(
+        RESOLVER,
+        "lab.test",
+        RecordType::MX,
+        &["lab.test. 300 MX 10 mail.lab.test."],
+    );
     MailObservation {
         domain: name("lab.test"),
         exchanges: Exchanges::Mx {
@@ -110,9 +118,18 @@ fn healthy() -> MailObservation {
 
 fn check(mail: &MailObservation, codes: &[&str]) -> Judgement {
     let judgement = judge(&servers(), mail, false);
-    let found: Vec<&str> = judgement.findings.iter().map(|finding| finding.code.as_str()).collect();
+    let found: Vec<&str> = judgement
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect();
     assert_eq!(found, codes, "{judgement:#?}");
-    assert!(judgement.findings.iter().all(|finding| !finding.evidence.is_empty()));
+    assert!(
+        judgement
+            .findings
+            .iter()
+            .all(|finding| !finding.evidence.is_empty())
+    );
     judgement
 }
 
@@ -127,7 +144,10 @@ fn no_exchanger_has_ipv6() {
     let mut mail = healthy();
     mail.hosts = vec![host("mail.lab.test", &[V4])];
     check(&mail, &["mail.mx-no-v6"]);
-    assert!(judge(&servers(), &mail, true).findings.is_empty(), "as meant");
+    assert!(
+        judge(&servers(), &mail, true).findings.is_empty(),
+        "as meant"
+    );
 }
 
 #[test]
@@ -150,7 +170,12 @@ fn an_exchanger_whose_aaaa_could_not_be_asked_for() {
 #[test]
 fn a_domain_that_takes_no_mail() {
     let mut mail = healthy();
-    let lookup = answered(RESOLVER, "lab.test", RecordType::MX, &["lab.test. 300 MX 0 ."]);
+    let lookup = answered(
+        RESOLVER,
+        "lab.test",
+        RecordType::MX,
+        &["lab.test. 300 MX 0 ."],
+    );
     mail.exchanges = Exchanges::Null { lookup };
     mail.hosts.clear();
     check(&mail, &[]);
@@ -174,7 +199,10 @@ fn spf_knows_the_ipv4_address_alone() {
     assert!(finding.hint.contains("ip6:2e00:5::25"), "{}", finding.hint);
     assert_eq!(finding.severity, Severity::Failure);
     mail.spf = v4_only(Qualifier::SoftFail);
-    assert_eq!(check(&mail, &["mail.spf-no-v6"]).findings[0].severity, Severity::Warning);
+    assert_eq!(
+        check(&mail, &["mail.spf-no-v6"]).findings[0].severity,
+        Severity::Warning
+    );
 }
 
 #[test]
@@ -218,7 +246,11 @@ fn spf_with_a_term_that_cannot_be_told_is_skipped() {
     let mut mail = healthy();
     mail.spf = policy(&[
         ("ip4:198.51.100.25", net(V4), Qualifier::Pass),
-        ("exists:%{i}.lab.test", Matcher::Unknown("depends on each sender's address".to_owned()), Qualifier::Pass),
+        (
+            "exists:%{i}.lab.test",
+            Matcher::Unknown("depends on each sender's address".to_owned()),
+            Qualifier::Pass,
+        ),
         ("-all", Matcher::All, Qualifier::Fail),
     ]);
     assert_eq!(check(&mail, &[]).skipped.len(), 1);
@@ -227,7 +259,10 @@ fn spf_with_a_term_that_cannot_be_told_is_skipped() {
 #[test]
 fn no_spf_and_broken_spf_are_the_same_for_both_families() {
     let mut mail = healthy();
-    for spf in [Resolved::None, Resolved::Broken(spf::SpfError::Several { count: 2 })] {
+    for spf in [
+        Resolved::None,
+        Resolved::Broken(spf::SpfError::Several { count: 2 }),
+    ] {
         mail.spf = spf;
         assert_eq!(check(&mail, &[]).notes.len(), 1);
     }

@@ -54,8 +54,7 @@ pub(crate) async fn ask(
         .ok()
         .flatten()
     };
-    let (resolver, authoritative) =
-        join(first(asker, resolvers, name, rtype), authoritative).await;
+    let (resolver, authoritative) = join(first(asker, resolvers, name, rtype), authoritative).await;
     Some(Fresh {
         resolver: resolver?,
         authoritative,
@@ -114,7 +113,12 @@ async fn authoritative(
         })
         .take(NAME_SERVERS)
         .collect();
-    let endpoints = join_all(names.iter().map(|server| endpoints(asker, soa.server, server))).await;
+    let endpoints = join_all(
+        names
+            .iter()
+            .map(|server| endpoints(asker, soa.server, server)),
+    )
+    .await;
     let mut answers: FuturesUnordered<_> = endpoints
         .into_iter()
         .flatten()

@@ -251,7 +251,11 @@ pub(crate) fn judge(
                 why: format!("the question failed: {why}"),
             });
         }
-        let extras: Vec<String> = judged.extras().iter().map(|name| format!("`{name}`")).collect();
+        let extras: Vec<String> = judged
+            .extras()
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
         if !extras.is_empty() {
             judgement.notes.push(format!(
                 "{} has further PTR records that do not lead back: {}",

@@ -48,6 +48,12 @@ impl Nat64Prefix {
         }
     }
 
+    /// The first address of the prefix, if it is a /96.
+    pub(crate) fn as_96(&self) -> Option<Ipv6Addr> {
+        let [(_, layout), ..] = LAYOUTS;
+        (self.layout == layout).then_some(self.prefix)
+    }
+
     /// The prefix that an AAAA of [`PROBE_NAME`] was made with.
     ///
     /// A /96 is tried first: with the shorter ones the well-known address may also stand in the suffix by accident.

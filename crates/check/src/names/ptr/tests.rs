@@ -1,7 +1,7 @@
 //! From lookups to the verdicts of the join: the verdicts themselves are tested there.
 
 use super::*;
-use crate::names::fixture::{answered, asked, failed, name, servers, silenced, NS1_V4, RESOLVER};
+use crate::names::fixture::{NS1_V4, RESOLVER, answered, asked, failed, name, servers, silenced};
 
 const ADDRESS: &str = "2e00:5::80";
 const OWNER: &str = "0.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.5.0.0.0.0.0.e.2.ip6.arpa";
@@ -14,12 +14,20 @@ fn fresh(lookup: Lookup) -> Fresh {
 }
 
 fn ptr(target: &str) -> Lookup {
-    answered(RESOLVER, OWNER, RecordType::PTR, &[&format!("{OWNER}. 300 PTR {target}")])
+    answered(
+        RESOLVER,
+        OWNER,
+        RecordType::PTR,
+        &[&format!("{OWNER}. 300 PTR {target}")],
+    )
 }
 
 fn forward(owner: &str, address: &str) -> (Name, Fresh) {
     let line = format!("{owner}. 300 AAAA {address}");
-    (name(owner), fresh(answered(RESOLVER, owner, RecordType::AAAA, &[&line])))
+    (
+        name(owner),
+        fresh(answered(RESOLVER, owner, RecordType::AAAA, &[&line])),
+    )
 }
 
 fn observed(ptr: Fresh, forward: Vec<(Name, Fresh)>) -> PtrObservation {
@@ -36,17 +44,30 @@ fn observed(ptr: Fresh, forward: Vec<(Name, Fresh)>) -> PtrObservation {
 
 fn check(observation: &PtrObservation, expected: Option<&str>, codes: &[&str]) -> Judgement {
     let judgement = judge(&servers(), observation, expected.map(name).as_ref());
-    let found: Vec<&str> = judgement.findings.iter().map(|finding| finding.code.as_str()).collect();
+    let found: Vec<&str> = judgement
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect();
     assert_eq!(found, codes, "{judgement:#?}");
     for finding in &judgement.findings {
-        assert!(finding.evidence.iter().all(|evidence| evidence.at.is_some()), "evidence has its time");
+        assert!(
+            finding
+                .evidence
+                .iter()
+                .all(|evidence| evidence.at.is_some()),
+            "evidence has its time"
+        );
     }
     judgement
 }
 
 #[test]
 fn a_name_that_leads_back_is_fine() {
-    let observation = observed(fresh(ptr("www.lab.test.")), vec![forward("www.lab.test", ADDRESS)]);
+    let observation = observed(
+        fresh(ptr("www.lab.test.")),
+        vec![forward("www.lab.test", ADDRESS)],
+    );
     check(&observation, None, &[]);
     check(&observation, Some("WWW.lab.test"), &[]);
     check(&observation, Some("other.test"), &["ptr.mismatch"]);
@@ -54,7 +75,10 @@ fn a_name_that_leads_back_is_fine() {
 
 #[test]
 fn no_record_at_all() {
-    let nodata = observed(fresh(answered(RESOLVER, OWNER, RecordType::PTR, &[])), Vec::new());
+    let nodata = observed(
+        fresh(answered(RESOLVER, OWNER, RecordType::PTR, &[])),
+        Vec::new(),
+    );
     check(&nodata, None, &["ptr.missing"]);
     let mut lookup = asked(RESOLVER, OWNER, RecordType::PTR);
     failed(&mut lookup, Rcode::NXDOMAIN);
@@ -71,7 +95,10 @@ fn a_question_that_fails_is_skipped_by_name() {
 
 #[test]
 fn a_name_with_another_address() {
-    let observation = observed(fresh(ptr("www.lab.test.")), vec![forward("www.lab.test", "2e00:5::99")]);
+    let observation = observed(
+        fresh(ptr("www.lab.test.")),
+        vec![forward("www.lab.test", "2e00:5::99")],
+    );
     check(&observation, None, &["ptr.not-forward-confirmed"]);
 }
 
@@ -82,7 +109,11 @@ fn the_authoritative_answer_counts_more_than_the_cache() {
         server: NS1_V4,
         ..ptr("www.lab.test.")
     });
-    check(&observed(answer, vec![forward("www.lab.test", ADDRESS)]), None, &[]);
+    check(
+        &observed(answer, vec![forward("www.lab.test", ADDRESS)]),
+        None,
+        &[],
+    );
 }
 
 #[test]
@@ -110,11 +141,15 @@ fn a_record_at_a_wrong_owner_counts_only_if_it_leads_back() {
 
 #[test]
 fn a_second_record_that_leads_elsewhere_is_a_note() {
-    let lines = ["www.lab.test.", "old.lab.test."].map(|target| format!("{OWNER}. 300 PTR {target}"));
+    let lines =
+        ["www.lab.test.", "old.lab.test."].map(|target| format!("{OWNER}. 300 PTR {target}"));
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let observation = observed(
         fresh(answered(RESOLVER, OWNER, RecordType::PTR, &lines)),
-        vec![forward("www.lab.test", ADDRESS), forward("old.lab.test", "2e00:7::1")],
+        vec![
+            forward("www.lab.test", ADDRESS),
+            forward("old.lab.test", "2e00:7::1"),
+        ],
     );
     assert_eq!(check(&observation, None, &[]).notes.len(), 1);
 }

@@ -1,0 +1,655 @@
+//! One check from start to end: what is asked when, and how the pieces become one report.
+//!
+//! The path to the service is looked at as soon as its addresses are known, while the rest of the name system is still
+//! being asked. No decision is taken here but the order of the work.
+
+use crate::mail::{self, Exchanges, Host, Mail, MailObservation};
+use crate::names::{
+    self, Asker, Existence, Expectation, Inquiry, Judgement, Lookup, NamesObservation, Nat64Prefix,
+    Role, Server, ServerId, ptr,
+};
+use crate::options::{Options, Profile, TargetHost};
+use crate::path;
+use crate::report::{self, Phase, Report, Row, Verdict};
+use futures_util::FutureExt;
+use futures_util::future::{join, join_all, join3};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use twinstack_dns::client::{ServerAddress, system_resolvers};
+use twinstack_dns::{Data, Name, RecordType};
+use twinstack_finding::{Finding, Severity, Skipped};
+
+/// libcs use so many of the servers in `resolv.conf`.
+const SYSTEM_RESOLVERS: usize = 3;
+
+/// Checks one target from here. Never fails: what cannot be looked at is in the report.
+pub async fn check(options: &Options) -> Report {
+    let run = Run::new(options);
+    let seen = match (&options.target.host, options.profile) {
+        (TargetHost::Name(name), profile) => match Name::parse(name) {
+            Ok(name) if profile == Profile::Mail => run.mail(name).await,
+            Ok(name) => run.name(name).await,
+            // `Target::parse` lets no such name through; options may be built without it.
+            Err(error) => Seen::skipped(Skipped {
+                what: format!("everything about {name}"),
+                why: error.to_string(),
+            }),
+        },
+        (TargetHost::V4(address), _) => run.address(IpAddr::V4(*address)).await,
+        (TargetHost::V6(address), _) => run.address(IpAddr::V6(*address)).await,
+    };
+    run.report(seen)
+}
+
+/// What all steps share.
+struct Run<'a> {
+    options: &'a Options,
+    started: Instant,
+    asker: Arc<Asker>,
+    resolvers: Arc<[ServerId]>,
+    /// Resolvers that could not be used at all.
+    skipped: Vec<Skipped>,
+}
+
+/// Everything that was seen, before it is judged.
+#[derive(Default)]
+struct Seen {
+    /// The target's names: one, or for mail one for each exchanger.
+    names: Vec<NamesObservation>,
+    /// The mail domain itself, of which only the zone counts.
+    domain: Option<NamesObservation>,
+    mail: Option<MailObservation>,
+    path: Option<(path::Plan, path::PathObservation)>,
+    ptr: ptr::PtrObservation,
+    /// Questions that belong to none of the above.
+    lookups: Vec<Lookup>,
+    skipped: Vec<Skipped>,
+}
+
+impl Seen {
+    fn skipped(skipped: Skipped) -> Self {
+        Self {
+            skipped: vec![skipped],
+            ..Self::default()
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    fn new(options: &'a Options) -> Self {
+        let started = Instant::now();
+        // A server that needs 3 s is slow, not silent; with the usual 5 s an attempt, questions are listened for 4 s.
+        let asker = Asker::new(started, options.timeout * 4 / 5);
+        let mut skipped = Vec::new();
+        let resolvers = endpoints(options, &mut skipped)
+            .into_iter()
+            .filter_map(|endpoint| {
+                let what = format!("the resolver {endpoint}");
+                let server = Server {
+                    role: Role::Resolver,
+                    endpoint,
+                };
+                asker
+                    .server(server)
+                    .map_err(|error| {
+                        skipped.push(Skipped {
+                            what,
+                            why: error.to_string(),
+                        });
+                    })
+                    .ok()
+            })
+            .collect();
+        Self {
+            options,
+            started,
+            asker: Arc::new(asker),
+            resolvers,
+            skipped,
+        }
+    }
+
+    fn inquiry(&self, name: Name, web: bool) -> Inquiry<'_> {
+        Inquiry::new(&self.asker, &self.resolvers, name, web)
+    }
+
+    fn ask_of(&self) -> Mail<'_> {
+        Mail {
+            asker: &self.asker,
+            resolvers: &self.resolvers,
+        }
+    }
+
+    async fn name(&self, name: Name) -> Seen {
+        let inquiry = self.inquiry(name, self.options.profile == Profile::Web);
+        let rest = async {
+            let known = inquiry.addresses().await;
+            self.probe(std::slice::from_ref(&known)).await
+        };
+        let (names, (path, ptr)) = join(inquiry.run(), rest).await;
+        Seen {
+            names: vec![names],
+            path,
+            ptr,
+            ..Seen::default()
+        }
+    }
+
+    async fn address(&self, address: IpAddr) -> Seen {
+        // Only here is the translator needed before the addresses: there is no name whose answers would show it.
+        let probe = if address.is_ipv4() && !names::has_route(address) {
+            match Name::parse(names::PROBE_NAME) {
+                Ok(probe) => {
+                    names::fresh::first(&self.asker, &self.resolvers, &probe, RecordType::AAAA)
+                        .await
+                }
+                Err(_) => None,
+            }
+        } else {
+            None
+        };
+        let prefixes =
+            probe
+                .iter()
+                .flat_map(Lookup::addresses)
+                .filter_map(|address| match address {
+                    IpAddr::V6(address) => Nat64Prefix::of_probe(address),
+                    IpAddr::V4(_) => None,
+                });
+        let plan = self.plan(
+            address.to_string(),
+            vec![address],
+            prefixes.collect(),
+            false,
+        );
+        let addresses = [address];
+        let (path, ptr) = join(
+            path::collect(&plan),
+            ptr::collect(&self.asker, &self.resolvers, &addresses),
+        )
+        .await;
+        Seen {
+            path: Some((plan, path)),
+            ptr,
+            lookups: probe.into_iter().collect(),
+            ..Seen::default()
+        }
+    }
+
+    async fn mail(&self, domain: Name) -> Seen {
+        let exchanges = mail::exchanges(self.ask_of(), &domain).await;
+        let hosts: Vec<Name> = match &exchanges {
+            Exchanges::Mx { hosts, .. } => hosts.iter().map(|(_, host)| host.clone()).collect(),
+            Exchanges::Implicit { .. } => vec![domain.clone()],
+            Exchanges::Null { .. } | Exchanges::Unknown { .. } => Vec::new(),
+        };
+        let mut seen = BTreeSet::new();
+        let hosts: Vec<Name> = hosts
+            .into_iter()
+            .filter(|host| seen.insert(host.clone()))
+            .collect();
+        let inquiries: Vec<Inquiry<'_>> = hosts
+            .iter()
+            .map(|host| self.inquiry(host.clone(), false))
+            .collect();
+        let own = (!hosts.contains(&domain)).then(|| self.inquiry(domain.clone(), false));
+        let names = join_all(inquiries.iter().map(Inquiry::run));
+        let own_zone = async {
+            match &own {
+                Some(inquiry) => Some(inquiry.run().await),
+                None => None,
+            }
+        };
+        let port = self
+            .options
+            .effective_ports()
+            .first()
+            .copied()
+            .unwrap_or(25);
+        let rest = async {
+            let known = join_all(inquiries.iter().map(Inquiry::addresses)).await;
+            let greeted: Vec<(Name, Vec<IpAddr>)> = known
+                .iter()
+                .map(|names| (names.name.clone(), names::probeable(names)))
+                .collect();
+            join(
+                self.probe(&known),
+                mail::banners(self.ask_of(), &greeted, port, self.options.timeout),
+            )
+            .await
+        };
+        let policy = mail::policy(self.ask_of(), &domain);
+        // Boxed: together these futures are large, and they live in one frame.
+        let ((names, own_zone), (spf, txt), ((path, ptr), (banners, forward))) =
+            join3(join(names, own_zone), policy, rest).boxed().await;
+        let mail = MailObservation {
+            domain,
+            hosts: names.iter().map(mail_host).collect(),
+            exchanges,
+            spf,
+            txt,
+            banners,
+            forward,
+        };
+        Seen {
+            lookups: mail.lookups(),
+            names,
+            domain: own_zone,
+            mail: Some(mail),
+            path,
+            ptr,
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The path to the addresses, and their way back through the reverse tree.
+    async fn probe(
+        &self,
+        known: &[NamesObservation],
+    ) -> (
+        Option<(path::Plan, path::PathObservation)>,
+        ptr::PtrObservation,
+    ) {
+        let addresses: BTreeSet<IpAddr> = known.iter().flat_map(names::probeable).collect();
+        let addresses: Vec<IpAddr> = addresses.into_iter().collect();
+        // With `--local` the host itself has something to say, even about a name without addresses.
+        if addresses.is_empty() && !self.options.local {
+            return (None, ptr::PtrObservation::default());
+        }
+        let host = known.first().map(|names| names.name.to_string());
+        let prefixes: BTreeSet<Nat64Prefix> = known
+            .iter()
+            .flat_map(|names| names.synthesis.clone())
+            .collect();
+        let plan = self.plan(
+            host.unwrap_or_default(),
+            addresses.clone(),
+            prefixes.into_iter().collect(),
+            known.iter().any(offers_h3),
+        );
+        let (path, ptr) = join(
+            path::collect(&plan),
+            ptr::collect(&self.asker, &self.resolvers, &addresses),
+        )
+        .await;
+        (Some((plan, path)), ptr)
+    }
+
+    fn plan(
+        &self,
+        host: String,
+        addresses: Vec<IpAddr>,
+        prefixes: Vec<Nat64Prefix>,
+        h3_advertised: bool,
+    ) -> path::Plan {
+        let options = self.options;
+        path::Plan {
+            host,
+            addresses,
+            ports: options.effective_ports(),
+            scheme: options.target.scheme.clone(),
+            path: options.target.path.clone(),
+            profile: options.profile,
+            timeout: options.timeout,
+            client: options.client.clone(),
+            local: options.local,
+            allow_v4_only: options.allow_v4_only,
+            h3_advertised,
+            nat64: prefixes.iter().find_map(Nat64Prefix::as_96),
+            lookup: self.lookup(prefixes),
+            started: self.started,
+        }
+    }
+
+    /// How the path's half resolves the names of sub-resources: by the same resolvers, and without what they make up.
+    fn lookup(&self, prefixes: Vec<Nat64Prefix>) -> path::Lookup {
+        let (asker, resolvers) = (Arc::clone(&self.asker), Arc::clone(&self.resolvers));
+        let prefixes: Arc<[Nat64Prefix]> = prefixes.into();
+        path::Lookup::new(move |name, family| {
+            let (asker, resolvers, prefixes) = (
+                Arc::clone(&asker),
+                Arc::clone(&resolvers),
+                Arc::clone(&prefixes),
+            );
+            async move {
+                let name = Name::parse(&name).map_err(|error| error.to_string())?;
+                let rtype = match family {
+                    path::Family::V4 => RecordType::A,
+                    path::Family::V6 => RecordType::AAAA,
+                };
+                let lookup = names::fresh::first(&asker, &resolvers, &name, rtype)
+                    .await
+                    .ok_or_else(|| "no resolver to ask".to_owned())?;
+                if let Some(why) = names::failure(&lookup) {
+                    return Err(why);
+                }
+                let made_up = |address: &IpAddr| match address {
+                    IpAddr::V6(address) => prefixes
+                        .iter()
+                        .any(|prefix| prefix.unmap(*address).is_some()),
+                    IpAddr::V4(_) => false,
+                };
+                Ok(lookup
+                    .addresses()
+                    .into_iter()
+                    .filter(|address| !made_up(address))
+                    .collect())
+            }
+            .boxed()
+        })
+    }
+
+    fn report(self, seen: Seen) -> Report {
+        let servers = self.asker.servers();
+        let judged = self.judge(&servers, &seen);
+        let existence = existence(&seen);
+        let mut lookups: Vec<Lookup> = Vec::new();
+        for names in seen.names.iter().chain(&seen.domain) {
+            lookups.extend(names.lookups.iter().cloned());
+        }
+        lookups.extend(seen.lookups);
+        lookups.extend(seen.ptr.lookups());
+        let answers = names::answers(&servers, &lookups);
+        let (table, client) = match &seen.path {
+            Some((plan, path)) => (path::rows(plan, path), path::client_timing(plan, path)),
+            None => (Vec::new(), None),
+        };
+        let mut notes = judged.notes;
+        notes.extend(names::cache_notes(&answers));
+        let mut report = Report {
+            schema: report::SCHEMA.to_owned(),
+            target: self.options.target.text.clone(),
+            vantages: vec![report::HERE.to_owned()],
+            verdict: verdict(existence, &judged.findings, &table),
+            elapsed_seconds: self.started.elapsed().as_secs_f64(),
+            answers,
+            table,
+            client,
+            findings: judged.findings,
+            skipped: judged.skipped,
+            notes,
+        };
+        report.tidy();
+        report
+    }
+
+    fn judge(&self, servers: &[Server], seen: &Seen) -> Judgement {
+        let options = self.options;
+        let expectation = Expectation {
+            v6_works_here: seen.path.as_ref().is_some_and(|(_, path)| path.v6_works()),
+            ..Expectation::of(options)
+        };
+        let mut all = Judgement {
+            skipped: self.skipped.iter().chain(&seen.skipped).cloned().collect(),
+            ..Judgement::default()
+        };
+        let mut add = |judged: Judgement| {
+            all.findings.extend(judged.findings);
+            all.notes.extend(judged.notes);
+            all.skipped.extend(judged.skipped);
+        };
+        for names in &seen.names {
+            let expectation = Expectation {
+                // Of an exchanger without AAAA `mail.mx-no-v6` speaks.
+                v4_only_is_fine: expectation.v4_only_is_fine || seen.mail.is_some(),
+                ..expectation.clone()
+            };
+            add(names::judge(names, &expectation));
+            add(said_while_asking(names));
+            add(late_addresses(names, seen));
+            if names::existence(names) == Existence::NoSuchName {
+                add(Judgement {
+                    notes: vec![format!(
+                        "`{}` does not exist: every server that answered says NXDOMAIN",
+                        names.name
+                    )],
+                    ..Judgement::default()
+                });
+            }
+        }
+        if let Some(domain) = &seen.domain {
+            add(names::judge_zone(domain, &expectation));
+            add(said_while_asking(domain));
+        }
+        if let Some(mail) = &seen.mail {
+            add(mail::judge(servers, mail, options.allow_v4_only));
+        }
+        if let Some((plan, path)) = &seen.path {
+            add(Judgement {
+                findings: path::judge(plan, path),
+                skipped: path::skipped(plan, path),
+                ..Judgement::default()
+            });
+        }
+        let expected = options.expect_ptr.as_deref().map(Name::parse);
+        if let Some(Err(error)) = &expected {
+            add(Judgement {
+                skipped: vec![Skipped {
+                    what: "whether the reverse names are the expected one".to_owned(),
+                    why: error.to_string(),
+                }],
+                ..Judgement::default()
+            });
+        }
+        add(ptr::judge(
+            servers,
+            &seen.ptr,
+            expected.and_then(Result::ok).as_ref(),
+        ));
+        all
+    }
+}
+
+/// Whom to ask: those given, or the system's own.
+fn endpoints(options: &Options, skipped: &mut Vec<Skipped>) -> Vec<ServerAddress> {
+    let mut endpoints: Vec<ServerAddress> = options
+        .resolvers
+        .iter()
+        .map(|address| ServerAddress::Socket(*address))
+        .chain(options.doh.iter().cloned().map(ServerAddress::Url))
+        .collect();
+    if endpoints.is_empty() {
+        match system_resolvers(Path::new("/etc/resolv.conf")) {
+            Ok((_, addresses)) => endpoints.extend(
+                addresses
+                    .into_iter()
+                    .take(SYSTEM_RESOLVERS)
+                    .map(ServerAddress::Socket),
+            ),
+            Err(error) => skipped.push(Skipped {
+                what: "the system's resolvers".to_owned(),
+                why: format!("{error}; name others with `--dns`"),
+            }),
+        }
+    }
+    endpoints
+}
+
+fn offers_h3(names: &NamesObservation) -> bool {
+    names
+        .lookups
+        .iter()
+        .flat_map(Lookup::records)
+        .any(|record| match &record.data {
+            Data::Https(binding) => binding
+                .params
+                .alpn()
+                .iter()
+                .any(|protocol| protocol == "h3"),
+            _ => false,
+        })
+}
+
+fn mail_host(names: &NamesObservation) -> Host {
+    let asked: Vec<&Lookup> = names
+        .lookups
+        .iter()
+        .filter(|lookup| lookup.rtype == RecordType::AAAA)
+        .filter(|lookup| lookup.name == names.name || lookup.name == names.canonical)
+        .filter(|lookup| lookup.success().is_some())
+        .collect();
+    Host {
+        name: names.name.clone(),
+        addresses: names::probeable(names).into_iter().collect(),
+        v6_known: !asked.is_empty(),
+        asked: asked
+            .into_iter()
+            .map(|lookup| names.evidence(lookup))
+            .collect(),
+    }
+}
+
+fn said_while_asking(names: &NamesObservation) -> Judgement {
+    Judgement {
+        notes: names.notes.clone(),
+        skipped: names.skipped.clone(),
+        ..Judgement::default()
+    }
+}
+
+/// Addresses that a slow server named only when the path was already being looked at.
+fn late_addresses(names: &NamesObservation, seen: &Seen) -> Judgement {
+    let planned: BTreeSet<IpAddr> = seen
+        .path
+        .iter()
+        .flat_map(|(plan, _)| plan.addresses.iter().copied())
+        .collect();
+    let skipped = names::probeable(names)
+        .into_iter()
+        .filter(|address| !planned.contains(address))
+        .map(|address| Skipped {
+            what: format!("the path to {address}"),
+            why: format!(
+                "`{}` was found to have it only after the others were being looked at",
+                names.name
+            ),
+        })
+        .collect();
+    Judgement {
+        skipped,
+        ..Judgement::default()
+    }
+}
+
+/// Over all names; an address needs no look-up and exists.
+fn existence(seen: &Seen) -> Existence {
+    let mut all: Vec<Existence> = seen.names.iter().map(names::existence).collect();
+    // A mail domain exists whatever its exchangers do.
+    if let Some(domain) = &seen.domain {
+        all = vec![names::existence(domain)];
+    }
+    if all.is_empty() {
+        return if seen.path.is_some() {
+            Existence::Exists
+        } else {
+            Existence::Unknown
+        };
+    }
+    if all.contains(&Existence::Exists) {
+        Existence::Exists
+    } else if all.contains(&Existence::Unknown) {
+        Existence::Unknown
+    } else {
+        Existence::NoSuchName
+    }
+}
+
+/// The worst finding decides, unless there was nothing to look at.
+fn verdict(existence: Existence, findings: &[Finding], table: &[Row]) -> Verdict {
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let looked = table.is_empty()
+        || table.iter().any(|row| {
+            [&row.tcp, &row.tls, &row.http, &row.quic]
+                .iter()
+                .any(|phase| matches!(phase, Phase::Ok { .. } | Phase::Failed { .. }))
+        });
+    match (existence, worst) {
+        (Existence::NoSuchName, _) => Verdict::NoSuchName,
+        (_, Some(Severity::Failure)) => Verdict::NotReady,
+        (Existence::Unknown, _) => Verdict::Unknown,
+        _ if !looked => Verdict::Unknown,
+        (Existence::Exists, Some(Severity::Warning)) => Verdict::ReadyWithWarnings,
+        (Existence::Exists, Some(Severity::Info) | None) => Verdict::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes::finding;
+
+    fn row(tcp: Phase) -> Row {
+        Row {
+            vantage: "here".to_owned(),
+            address: "2e00:5::80".parse().unwrap(),
+            port: 443,
+            tcp,
+            tls: Phase::NotReached,
+            http: Phase::NotReached,
+            quic: Phase::NotApplicable,
+        }
+    }
+
+    fn open() -> Row {
+        row(Phase::Ok {
+            elapsed_seconds: 0.014,
+            detail: String::new(),
+        })
+    }
+
+    fn unseen() -> Row {
+        row(Phase::Skipped {
+            detail: "no route".to_owned(),
+        })
+    }
+
+    #[test]
+    fn the_worst_finding_decides() {
+        let raised = |code| finding(code, "x", "y", Vec::new(), "z");
+        let warning = raised("dns.ttl-too-long");
+        let failure = raised("reach.fw-drop");
+        let check = |findings: &[Finding], expected| {
+            assert_eq!(verdict(Existence::Exists, findings, &[open()]), expected);
+        };
+        check(&[], Verdict::Ready);
+        check(std::slice::from_ref(&warning), Verdict::ReadyWithWarnings);
+        check(&[warning, failure], Verdict::NotReady);
+    }
+
+    #[test]
+    fn nothing_seen_is_no_verdict() {
+        assert_eq!(verdict(Existence::Unknown, &[], &[]), Verdict::Unknown);
+        assert_eq!(
+            verdict(Existence::Exists, &[], &[unseen()]),
+            Verdict::Unknown
+        );
+        assert_eq!(
+            verdict(Existence::Exists, &[], &[unseen(), open()]),
+            Verdict::Ready
+        );
+        assert_eq!(
+            verdict(Existence::NoSuchName, &[], &[]),
+            Verdict::NoSuchName
+        );
+    }
+
+    #[tokio::test]
+    async fn without_any_resolver_the_report_says_so() {
+        let target = crate::options::Target::parse("www.lab.test").unwrap();
+        let options = Options {
+            doh: vec!["http://not-https.test/".to_owned()],
+            ..Options::new(target)
+        };
+        let report = check(&options).await;
+        assert_eq!(report.verdict, Verdict::Unknown);
+        assert!(
+            report.skipped[0].what.contains("not-https.test"),
+            "{:?}",
+            report.skipped
+        );
+        assert!(report.findings.is_empty());
+    }
+}
