@@ -179,12 +179,12 @@ impl Lab {
                 match response {
                     Response::Ended { id, outcome } => {
                         if let Some(Awaited::Program(waiter)) = lock().remove(&id) {
-                            drop(waiter.send(outcome));
+                            waiter.send(outcome).ok();
                         }
                     }
                     Response::Updated { id } => {
                         if let Some(Awaited::Update(waiter)) = lock().remove(&id) {
-                            drop(waiter.send(()));
+                            waiter.send(()).ok();
                         }
                     }
                     Response::Ready | Response::Failed { .. } => {}
@@ -242,11 +242,8 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         // Hanging up is what ends init; the reader thread holds a copy of the socket, so it has to be shut down.
-        drop(nix::sys::socket::shutdown(
-            raw(&self.control),
-            nix::sys::socket::Shutdown::Both,
-        ));
-        drop(nix::sys::wait::waitpid(self.init, None));
+        nix::sys::socket::shutdown(raw(&self.control), nix::sys::socket::Shutdown::Both).ok();
+        nix::sys::wait::waitpid(self.init, None).ok();
     }
 }
 

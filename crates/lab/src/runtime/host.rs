@@ -76,20 +76,20 @@ impl HostThread {
     /// Configures interfaces and runs the host's `setup`; the receiver yields when done.
     pub(crate) fn configure(&self) -> mpsc::Receiver<Result<(), String>> {
         let (reply, done) = mpsc::channel();
-        drop(self.orders.send(Order::Configure(reply)));
+        self.orders.send(Order::Configure(reply)).ok();
         done
     }
 
     /// Starts the host's services; the receiver yields when all answer.
     pub(crate) fn serve(&self) -> mpsc::Receiver<Result<(), String>> {
         let (reply, done) = mpsc::channel();
-        drop(self.orders.send(Order::Serve(reply)));
+        self.orders.send(Order::Serve(reply)).ok();
         done
     }
 
     /// Runs a program; its end is reported to the owner of the lab.
     pub(crate) fn run(&self, run: Run) {
-        drop(self.orders.send(Order::Run(run)));
+        self.orders.send(Order::Run(run)).ok();
     }
 }
 
@@ -149,7 +149,7 @@ fn live(id: HostId, host: &Host, shared: &Shared, mut orders: UnboundedReceiver<
                 Order::Configure(reply) => drop(reply.send(configure(id, host, shared).await)),
                 Order::Serve(reply) => {
                     let started = serve(id, host, shared, &mut services).await;
-                    drop(reply.send(started));
+                    reply.send(started).ok();
                 }
                 Order::Run(run) => {
                     let shared = shared.clone();
@@ -158,7 +158,7 @@ fn live(id: HostId, host: &Host, shared: &Shared, mut orders: UnboundedReceiver<
                         let outcome = execute(run, &shared).await;
                         let ended = Response::Ended { id, outcome };
                         // The owner may be gone; then so are we, at once.
-                        drop(send(shared.control.as_raw_fd(), &ended, &[]));
+                        send(shared.control.as_raw_fd(), &ended, &[]).ok();
                     });
                 }
             }

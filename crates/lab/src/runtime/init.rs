@@ -59,16 +59,12 @@ pub fn enter_init() -> Option<ExitCode> {
         });
     match built {
         Ok(lab) => {
-            drop(send(control.as_raw_fd(), &Response::Ready, &[]));
+            send(control.as_raw_fd(), &Response::Ready, &[]).ok();
             lab.obey(&control);
             Some(ExitCode::SUCCESS)
         }
         Err(message) => {
-            drop(send(
-                control.as_raw_fd(),
-                &Response::Failed { message },
-                &[],
-            ));
+            send(control.as_raw_fd(), &Response::Failed { message }, &[]).ok();
             Some(ExitCode::FAILURE)
         }
     }
@@ -240,11 +236,7 @@ impl Standing {
                     }
                     None => {
                         let outcome = super::Outcome::NoSuchHost;
-                        drop(send(
-                            control.as_raw_fd(),
-                            &Response::Ended { id, outcome },
-                            &[],
-                        ));
+                        send(control.as_raw_fd(), &Response::Ended { id, outcome }, &[]).ok();
                     }
                 },
                 Request::Signal { id, signal } => self.signal(id, signal),
@@ -260,12 +252,12 @@ impl Standing {
                     if let Some(rules) = update.dns_rules {
                         self.context.names.replace_rules(&rules);
                     }
-                    drop(send(control.as_raw_fd(), &Response::Updated { id }, &[]));
+                    send(control.as_raw_fd(), &Response::Updated { id }, &[]).ok();
                 }
             }
         }
         // The trace is complete only when the emulator has written its last block.
-        drop(self.emulator.stop());
+        self.emulator.stop().ok();
     }
 
     fn signal(&self, id: u64, signal: i32) {
@@ -273,10 +265,7 @@ impl Standing {
         if let Some(process) = programs.get(&id)
             && let Ok(signal) = nix::sys::signal::Signal::try_from(signal)
         {
-            drop(nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(*process),
-                signal,
-            ));
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(*process), signal).ok();
         }
     }
 }

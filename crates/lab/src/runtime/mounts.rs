@@ -63,13 +63,7 @@ pub(crate) fn set_up() -> io::Result<()> {
 /// The host's own `/sys`, so that `/sys/class/net` shows its interfaces. Containers may forbid it; nothing depends on it.
 pub(crate) fn mount_sys() {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY;
-    drop(mount(
-        Some("sysfs"),
-        "/sys",
-        Some("sysfs"),
-        flags,
-        None::<&str>,
-    ));
+    mount(Some("sysfs"), "/sys", Some("sysfs"), flags, None::<&str>).ok();
 }
 
 /// Puts the lab's certificate authority where programs look for the ones they trust; returns the bundle's path.

@@ -5,7 +5,7 @@
 
 use super::refusal::{Refusal, Switches};
 use std::ffi::CString;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -151,11 +151,8 @@ fn spawn_with(
         Ok(()) => Ok(pid),
         Err(refusal) => {
             // It has not executed anything yet, so there is nothing to lose in it.
-            drop(nix::sys::signal::kill(
-                pid,
-                nix::sys::signal::Signal::SIGKILL,
-            ));
-            drop(nix::sys::wait::waitpid(pid, None));
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).ok();
+            nix::sys::wait::waitpid(pid, None).ok();
             Err(refusal)
         }
     }
@@ -238,6 +235,6 @@ pub(crate) fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     let descriptor = memfd_create(c"twinstack-lab-job", MFdFlags::MFD_CLOEXEC)?;
     let mut file: std::fs::File = descriptor.into();
     file.write_all(content)?;
-    std::io::Seek::rewind(&mut file)?;
+    file.rewind()?;
     Ok(file.into())
 }
