@@ -48,6 +48,11 @@ pub(crate) enum Command {
     /// Asks the DNS, connects to every address of both families on every port, compares what the families give, times a
     /// client's fallback, and says what is broken, why, and how to mend it.
     Check(Box<CheckArguments>),
+    /// Broken networks on one machine, without root
+    ///
+    /// Builds a world of hosts, networks, name servers and services out of namespaces, runs a command in it, and takes
+    /// it down again, whatever happens.
+    Lab(Box<crate::lab::LabArguments>),
     /// What a finding means, how to prove it, how to mend it
     Explain(ExplainArguments),
     /// Prints the completions of a shell
@@ -101,14 +106,22 @@ pub(crate) struct CheckArguments {
     #[arg(long, value_name = "URL", value_parser = value::doh_url)]
     pub(crate) doh: Vec<String>,
     /// Run the same checks on another machine too, by `ssh HOST twinstack check`; repeatable
+    ///
+    /// `--local` then applies there and not here.
     #[arg(long, value_name = "HOST", value_parser = value::ssh_host)]
     pub(crate) via: Vec<String>,
+    /// How to reach the machines of `--via`, instead of ssh: `kubectl exec {host} -- twinstack {arguments}`
+    ///
+    /// `{command}` stands for the whole command as one word, quoted for a shell; `{arguments}` for twinstack's arguments as
+    /// words of their own.
+    #[arg(long, value_name = "CMD", requires = "via", value_parser = value::via_command)]
+    pub(crate) via_command: Option<CommandLine>,
     /// We are on the server: look at listeners, firewall, sysctls and neighbours too
     #[arg(long)]
     pub(crate) local: bool,
     /// A client command to time, instead of the built-in one; `{url}`, `{host}` and `{port}` are replaced
-    #[arg(long, value_name = "CMD", value_parser = value::client_command)]
-    pub(crate) client: Option<ClientCommand>,
+    #[arg(long, value_name = "CMD", value_parser = value::command_line)]
+    pub(crate) client: Option<CommandLine>,
     /// The longest that one attempt may take: `5s`, `800ms`, or seconds
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = value::timeout)]
     pub(crate) timeout: Duration,
@@ -132,7 +145,7 @@ pub(crate) struct ExplainArguments {
 
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ClientCommand(pub(crate) Vec<String>);
+pub(crate) struct CommandLine(pub(crate) Vec<String>);
 
 /// Text for people or for programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

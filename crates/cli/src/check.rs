@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 use twinstack_check::options::Target;
 use twinstack_check::report::Verdict;
+use twinstack_check::via::Via;
 use twinstack_check::{Options, Report};
 
 /// Targets looked at in the same moment. Each of them opens some dozens of sockets at once.
@@ -31,7 +32,7 @@ pub(crate) fn run(
         .into_iter()
         .map(|target| options(target, arguments))
         .collect();
-    let reports = look(&options, &arguments.via, environment)?;
+    let reports = look(&options, &via(arguments), environment)?;
     let text = match arguments.format {
         ReportFormat::Human => {
             let lines = render::human::reports(&reports, environment.text_width());
@@ -96,10 +97,26 @@ fn options(target: Target, arguments: &CheckArguments) -> Options {
     }
 }
 
+/// The other machines, each with the command that reaches it.
+fn via(arguments: &CheckArguments) -> Vec<Via> {
+    let with = |host: &String| match &arguments.via_command {
+        None => Via::ssh(host),
+        Some(command) => Via {
+            host: host.clone(),
+            command: command
+                .0
+                .iter()
+                .map(|word| word.replace("{host}", host))
+                .collect(),
+        },
+    };
+    arguments.via.iter().map(with).collect()
+}
+
 /// Looks at all targets, a few at once, and keeps their order.
 fn look(
     options: &[Options],
-    via: &[String],
+    via: &[Via],
     environment: &mut Environment<'_>,
 ) -> anyhow::Result<Vec<Report>> {
     let progress = progress(options, environment.stderr.is_terminal);

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Arguments, Command};
 use crate::environment::Environment;
-use crate::{check, explain, manual};
+use crate::{check, explain, lab, manual};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 /// Could not do what was asked.
@@ -31,6 +31,7 @@ fn dispatch(environment: &mut Environment<'_>) -> anyhow::Result<u8> {
     environment.choose_colour(arguments.color);
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments, environment),
+        Command::Lab(arguments) => lab::run(*arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Completions { shell } => manual::completions(shell, environment),
         Command::Man { command } => manual::page(&command, environment),

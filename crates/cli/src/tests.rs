@@ -12,6 +12,7 @@ use crate::command;
 use crate::environment::{ColourChoice, Environment, Stream};
 use std::cell::RefCell;
 use std::ffi::OsString;
+use twinstack_check::via::Via;
 use twinstack_check::{Options, Report};
 
 /// What a command did.
@@ -20,7 +21,7 @@ struct Outcome {
     stdout: String,
     stderr: String,
     /// What the checker was asked: options and machines to go through.
-    asked: Vec<(Options, Vec<String>)>,
+    asked: Vec<(Options, Vec<Via>)>,
 }
 
 /// The world that a command runs in.
@@ -82,11 +83,11 @@ fn run(arguments: &[&str]) -> Outcome {
 /// A checker that has its reports already.
 struct Prepared {
     reports: Vec<Report>,
-    asked: RefCell<Vec<(Options, Vec<String>)>>,
+    asked: RefCell<Vec<(Options, Vec<Via>)>>,
 }
 
 impl Checker for Prepared {
-    fn check<'a>(&'a self, options: &'a Options, via: &'a [String]) -> Answer<'a> {
+    fn check<'a>(&'a self, options: &'a Options, via: &'a [Via]) -> Answer<'a> {
         self.asked
             .borrow_mut()
             .push((options.clone(), via.to_vec()));

@@ -1,6 +1,6 @@
 //! Single values of the command line, and the file of targets.
 
-use super::ClientCommand;
+use super::CommandLine;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use twinstack_check::options::{Target, TargetHost};
@@ -98,11 +98,22 @@ pub(super) fn ssh_host(text: &str) -> Result<String, String> {
 }
 
 /// Splits as a shell would, and runs none.
-pub(super) fn client_command(text: &str) -> Result<ClientCommand, String> {
+pub(super) fn command_line(text: &str) -> Result<CommandLine, String> {
     match shlex::split(text) {
-        Some(words) if !words.is_empty() => Ok(ClientCommand(words)),
+        Some(words) if !words.is_empty() => Ok(CommandLine(words)),
         Some(_) => Err("the command is empty".to_owned()),
         None => Err("a quotation mark or backslash is not closed".to_owned()),
+    }
+}
+
+/// A command that passes ours on.
+pub(super) fn via_command(text: &str) -> Result<CommandLine, String> {
+    let command = command_line(text)?;
+    let passes = |word: &String| word == "{command}" || word == "{arguments}";
+    if command.0.iter().any(passes) {
+        Ok(command)
+    } else {
+        Err("the command needs the word `{command}` or `{arguments}` in it".to_owned())
     }
 }
 
@@ -225,12 +236,10 @@ mod tests {
 
     #[test]
     fn client_commands_are_split_without_a_shell() {
-        let words = client_command(r#"curl -H 'A: b c' "{url}" $HOME"#)
-            .unwrap()
-            .0;
+        let words = command_line(r#"curl -H 'A: b c' "{url}" $HOME"#).unwrap().0;
         assert_eq!(words, ["curl", "-H", "A: b c", "{url}", "$HOME"]);
-        assert!(client_command("curl 'x").is_err());
-        assert!(client_command("  ").is_err());
+        assert!(command_line("curl 'x").is_err());
+        assert!(command_line("  ").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{Setup, run, sample, snapshot};
 use std::time::Duration;
 use twinstack_check::Report;
 use twinstack_check::options::Profile;
+use twinstack_check::via::Via;
 
 /// The text of a report at a width, coloured as on a terminal or not.
 fn text(report: &Report, width: usize, terminal: bool) -> String {
@@ -224,7 +225,15 @@ fn arguments_reach_the_checker() {
     assert_eq!(options.timeout, Duration::from_millis(800));
     assert_eq!(options.max_ttl, Duration::from_secs(300));
     assert!(options.local && !options.allow_v4_only);
-    assert_eq!(via, &["far.example"]);
+    assert_eq!(via, &[Via::ssh("far.example")]);
+    let outcome = setup.run(&[
+        "check",
+        "www.lab.test",
+        "--via=pod",
+        "--via-command=kubectl exec {host} -- twinstack {arguments}",
+    ]);
+    let words = ["kubectl", "exec", "pod", "--", "twinstack", "{arguments}"];
+    assert_eq!(outcome.asked[0].1[0].command, words);
 }
 
 #[test]

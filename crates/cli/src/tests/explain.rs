@@ -67,12 +67,18 @@ fn an_unknown_code_is_a_problem_with_a_suggestion() {
 fn the_index_of_the_pages_lists_every_code_as_its_table_does() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/findings/README.md");
     let index = std::fs::read_to_string(path).unwrap();
-    let listed: Vec<&str> = index.lines().filter(|line| line.starts_with("| [")).collect();
+    let listed: Vec<&str> = index
+        .lines()
+        .filter(|line| line.starts_with("| ["))
+        .collect();
     let expected: Vec<String> = twinstack_check::codes::all_codes()
         .iter()
         .map(|info| {
             let number = info.catalogue.unwrap_or("-");
-            format!("| [{0}]({0}.md) | {1} | {number} | {2} |", info.code, info.severity, info.title)
+            format!(
+                "| [{0}]({0}.md) | {1} | {number} | {2} |",
+                info.code, info.severity, info.title
+            )
         })
         .collect();
     assert_eq!(listed, expected);

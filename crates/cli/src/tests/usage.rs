@@ -80,6 +80,8 @@ fn wrong_usage_is_64_and_says_what_is_wrong() {
         "check www.lab.test --dns dns.example",
         "check www.lab.test --doh http://dns.example/",
         "check www.lab.test --via=-oProxyCommand=x",
+        "check www.lab.test --via-command={command}",
+        "check www.lab.test --via=x --via-command=ssh",
         "check www.lab.test --client 'x",
         "check www.lab.test --profile ftp",
         "check www.lab.test --format yaml",
