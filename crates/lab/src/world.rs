@@ -6,6 +6,12 @@
 //!
 //! Nothing here starts anything, and no bytes of a file make it panic.
 
+#![warn(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects
+)]
+
 mod diagnose;
 mod file;
 mod keys;
@@ -211,4 +217,5 @@ impl std::error::Error for WorldError {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test may end so")]
 mod tests;

@@ -214,8 +214,8 @@ enum Raw {
     Text(String),
     /// A number or truth value; its text is in the source.
     Typed(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    List(Vec<Spanned<Self>>),
+    Map(Vec<(Spanned<String>, Spanned<Self>)>),
 }
 
 impl<'de> Deserialize<'de> for Raw {

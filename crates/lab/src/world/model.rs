@@ -81,13 +81,13 @@ impl Prefix {
         match (self.address, address) {
             (IpAddr::V4(net), IpAddr::V4(address)) => {
                 let mask = u32::MAX
-                    .checked_shl(32 - u32::from(self.length.min(32)))
+                    .checked_shl(32_u32.saturating_sub(self.length.into()))
                     .unwrap_or(0);
                 u32::from(net) & mask == u32::from(address) & mask
             }
             (IpAddr::V6(net), IpAddr::V6(address)) => {
                 let mask = u128::MAX
-                    .checked_shl(128 - u32::from(self.length.min(128)))
+                    .checked_shl(128_u32.saturating_sub(self.length.into()))
                     .unwrap_or(0);
                 u128::from(net) & mask == u128::from(address) & mask
             }

@@ -71,13 +71,11 @@ impl Reader<'_> {
         };
         for entry in entries {
             if section.key(&entry.key).is_none() {
-                let hint = match scalar::nearest(&entry.key, section.keys.iter().map(|k| k.name)) {
-                    Some(key) => format!("did you mean `{key}`?"),
-                    None => {
-                        let known: Vec<_> = section.keys.iter().map(|key| key.name).collect();
-                        format!("known keys: {}", known.join(", "))
-                    }
-                };
+                let names = section.keys.iter().map(|key| key.name);
+                let hint = scalar::nearest(&entry.key, names.clone()).map_or_else(
+                    || format!("known keys: {}", names.collect::<Vec<_>>().join(", ")),
+                    |key| format!("did you mean `{key}`?"),
+                );
                 self.problems.add_with_hint(
                     entry.key_at,
                     format!("`{}` is no key of {}", entry.key, section.name),
@@ -109,7 +107,7 @@ impl Reader<'_> {
     ) -> Fields<'n> {
         fields
             .get(key)
-            .map_or(Fields::none(section), |node| self.fields(node, section))
+            .map_or_else(|| Fields::none(section), |node| self.fields(node, section))
     }
 
     /// The entries of a map with the user's keys; null ones are left out.
@@ -164,13 +162,11 @@ impl Reader<'_> {
 
     /// A single value, as it was written.
     pub(super) fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
-        match &node.value {
-            Value::Text(text) => Some(text),
-            _ => {
-                self.wrong_kind(node, "a single value");
-                None
-            }
+        if let Value::Text(text) = &node.value {
+            return Some(text);
         }
+        self.wrong_kind(node, "a single value");
+        None
     }
 
     /// Texts of a list, or of one item.

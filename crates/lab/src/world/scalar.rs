@@ -21,7 +21,7 @@ fn refuse<T>(message: String, hint: impl Into<String>) -> Result<T, Refusal> {
 }
 
 /// The longest duration: longer is a typing error, and sums of several stay far from overflow.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// `20ms`, `1.5s`, `250us`, `2m`.
 pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
@@ -188,7 +188,7 @@ pub(super) fn nearest<'a>(
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&written, candidate), candidate))
         .filter(|(distance, candidate)| {
-            *distance <= 1 + candidate.len() / 4 || candidate.starts_with(&written)
+            *distance <= (candidate.len() / 4).saturating_add(1) || candidate.starts_with(&written)
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -214,20 +214,15 @@ fn nat64(reader: &mut Reader<'_>, node: &Node) -> Option<Nat64> {
 /// A /96 (RFC 6052 section 2.2 knows shorter ones; the lab does not).
 pub(super) fn translation_prefix(reader: &mut Reader<'_>, node: &Node) -> Option<Ipv6Addr> {
     let prefix = reader.scalar(node, scalar::prefix)?;
-    match prefix {
-        Prefix {
-            address: IpAddr::V6(address),
-            length: 96,
-        } => Some(address),
-        _ => {
-            reader.problems.add_with_hint(
-                node.at,
-                "this is not an IPv6 prefix of 96 bits",
-                "usually `64:ff9b::/96`",
-            );
-            None
-        }
+    if let (IpAddr::V6(address), 96) = (prefix.address, prefix.length) {
+        return Some(address);
     }
+    reader.problems.add_with_hint(
+        node.at,
+        "this is not an IPv6 prefix of 96 bits",
+        "usually `64:ff9b::/96`",
+    );
+    None
 }
 
 /// The translator's address is routed to its network, so it cannot lie in another one.

@@ -26,9 +26,9 @@ pub(super) fn services(reader: &mut Reader<'_>, node: Option<&Node>, host: &mut 
         let Some(kind) = kind(reader, &fields, entry.key_at) else {
             continue;
         };
-        let off = reader.flag(fields.get("off")).unwrap_or(false);
+        let disabled = reader.flag(fields.get("disabled")).unwrap_or(false);
         let service = service(reader, &fields, kind, entry, host);
-        if off {
+        if disabled {
             silenced |= kind == ServiceKind::DnsAuthoritative;
             continue;
         }
@@ -94,7 +94,7 @@ fn service(
 
 /// Reports keys that this kind of service does not have.
 fn belonging(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: ServiceKind, name: &str) {
-    const ALWAYS: [&str; 5] = ["kind", "off", "port", "listen", "families"];
+    const ALWAYS: [&str; 5] = ["kind", "disabled", "port", "listen", "families"];
     let own = keys::service_keys(kind);
     let has_face = own.iter().any(|key| FACE.key(key).is_some());
     let foreign = |key: &str| !own.contains(&key);

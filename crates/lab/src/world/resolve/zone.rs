@@ -64,7 +64,7 @@ pub(super) fn zones(
     }
     let mut zones = Vec::new();
     for draft in drafts {
-        finished(reader, draft, world, silenced, &mut zones);
+        finished(reader, &draft, world, silenced, &mut zones);
     }
     zones
 }
@@ -208,7 +208,7 @@ fn what_is_there(owner: &str, rtype: Option<&str>, apex: &Name, records: &[Recor
 /// Checks the whole zone and turns it into one for all servers and one for each that differs.
 fn finished(
     reader: &mut Reader<'_>,
-    draft: Draft<'_>,
+    draft: &Draft<'_>,
     world: &World,
     silenced: &BTreeSet<HostId>,
     zones: &mut Vec<Zone>,

@@ -99,19 +99,19 @@ error: this is a single value, but a list belongs here
   |            ^^^^",
     );
     check(
-        "hosts:\n  mail:\n    services:\n      smtp: { off: maybe, port: 70000 }\n",
+        "hosts:\n  mail:\n    services:\n      smtp: { disabled: maybe, port: 70000 }\n",
         r"
 error: `maybe` is neither true nor false
- --> my.yaml:6:20
+ --> my.yaml:6:25
   |
-6 |       smtp: { off: maybe, port: 70000 }
-  |                    ^^^^^ write `true` or `false`
+6 |       smtp: { disabled: maybe, port: 70000 }
+  |                         ^^^^^ write `true` or `false`
 
 error: `port` is out of range
- --> my.yaml:6:33
+ --> my.yaml:6:38
   |
-6 |       smtp: { off: maybe, port: 70000 }
-  |                                 ^^^^^ between 1 and 65535",
+6 |       smtp: { disabled: maybe, port: 70000 }
+  |                                      ^^^^^ between 1 and 65535",
     );
     check(
         "filters:\n  - { at: service, action: dropp }\n",

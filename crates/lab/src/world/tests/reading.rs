@@ -165,7 +165,7 @@ fn null_takes_away() {
          \x20 mail: ~\n\
          \x20 www:\n\
          \x20   services:\n\
-         \x20     quic: { off: true }\n\
+         \x20     quic: { disabled: true }\n\
          \x20     http: ~\n\
          \x20     https: { headers: { Alt-Svc: ~ } }\n\
          zones:\n\

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::world::model::{ServiceKind, Stall};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -220,4 +221,85 @@ fn the_schema_is_that_of_the_table() {
         written == schema(),
         "UPDATE=1 cargo test -p twinstack-lab schema"
     );
+}
+
+#[test]
+fn every_shipped_world_fits_the_schema() {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    for shipped in World::shipped() {
+        let file: Value = serde_saphyr::from_str(shipped.text()).unwrap();
+        let misfits = misfits(&file, &schema, &schema, shipped.name());
+        assert_eq!(misfits, Vec::<String>::new());
+    }
+    let wrong =
+        json!({ "version": 2, "nmae": "x", "links": { "office": { "loss": 5, "mtu": "big" } } });
+    let found = misfits(&wrong, &schema, &schema, "");
+    assert_eq!(
+        found,
+        ["/links/office", "/nmae", "/version"],
+        "the checker below can say no"
+    );
+}
+
+/// Where a value does not fit: as much of JSON Schema as the schema uses, except for patterns.
+fn misfits(value: &Value, schema: &Value, root: &Value, at: &str) -> Vec<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let target = root.pointer(name.trim_start_matches('#')).expect(name);
+        return misfits(value, target, root, at);
+    }
+    if let Some(choices) = schema["anyOf"].as_array() {
+        let fits = choices
+            .iter()
+            .any(|choice| misfits(value, choice, root, at).is_empty());
+        return if fits { vec![] } else { vec![at.to_owned()] };
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return if words.contains(value) {
+            vec![]
+        } else {
+            vec![at.to_owned()]
+        };
+    }
+    let types = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        Value::String(one) => vec![one.as_str()],
+        _ => panic!("{at}: no type in {schema}"),
+    };
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_u64() && types.contains(&"integer") => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let number = value.as_f64();
+    let outside = number.is_some_and(|number| {
+        schema["minimum"]
+            .as_f64()
+            .is_some_and(|least| number < least)
+            || schema["maximum"].as_f64().is_some_and(|most| number > most)
+    });
+    if !types.contains(&is) || outside {
+        return vec![at.to_owned()];
+    }
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .flat_map(|item| misfits(item, &schema["items"], root, at))
+            .collect(),
+        Value::Object(entries) => entries
+            .iter()
+            .flat_map(|(key, value)| {
+                let at = format!("{at}/{key}");
+                match (&schema["properties"][key], &schema["additionalProperties"]) {
+                    (Value::Null, Value::Bool(false)) => vec![at],
+                    (Value::Null, others) => misfits(value, others, root, &at),
+                    (known, _) => misfits(value, known, root, &at),
+                }
+            })
+            .collect(),
+        _ => vec![],
+    }
 }
