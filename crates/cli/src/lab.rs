@@ -82,14 +82,22 @@ const RUN_FAILED: u8 = 125;
 const COULD_NOT: u8 = 2;
 
 /// Runs a `lab` command and returns its exit status.
-pub(crate) fn run(arguments: LabArguments, environment: &mut Environment<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(
+    arguments: LabArguments,
+    environment: &mut Environment<'_>,
+) -> anyhow::Result<u8> {
     match arguments.command {
         LabCommand::Worlds { all, format } => worlds(all, format, environment),
         LabCommand::Run(arguments) => in_world(&arguments, environment, RUN_FAILED),
         LabCommand::Shell { world, host, trace } => {
             let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
-            let arguments =
-                RunArguments { world, host, trace, without_fault: false, command: vec![shell] };
+            let arguments = RunArguments {
+                world,
+                host,
+                trace,
+                without_fault: false,
+                command: vec![shell],
+            };
             in_world(&arguments, environment, COULD_NOT)
         }
         LabCommand::Play(arguments) => crate::play::run(&arguments, environment),
@@ -108,10 +116,16 @@ struct Listed {
 
 /// `lab worlds`.
 fn worlds(all: bool, format: ListFormat, environment: &mut Environment<'_>) -> anyhow::Result<u8> {
-    let shown: Vec<&Shipped> = World::shipped().filter(|world| all || !world.is_near_miss()).collect();
+    let shown: Vec<&Shipped> = World::shipped()
+        .filter(|world| all || !world.is_near_miss())
+        .collect();
     let text = match format {
         ListFormat::Human => {
-            let width = shown.iter().map(|world| world.name().len()).max().unwrap_or(0);
+            let width = shown
+                .iter()
+                .map(|world| world.name().len())
+                .max()
+                .unwrap_or(0);
             let mut text = String::new();
             for world in shown {
                 text.push_str(&format!("{:width$}  {}\n", world.name(), world.summary()));
@@ -134,7 +148,8 @@ fn worlds(all: bool, format: ListFormat, environment: &mut Environment<'_>) -> a
                     }
                 })
                 .collect::<Vec<_>>();
-            let report = serde_json::json!({ "schema": "twinstack.lab-worlds/1", "worlds": listed });
+            let report =
+                serde_json::json!({ "schema": "twinstack.lab-worlds/1", "worlds": listed });
             format!("{report:#}\n")
         }
     };
@@ -143,8 +158,15 @@ fn worlds(all: bool, format: ListFormat, environment: &mut Environment<'_>) -> a
 }
 
 /// Builds the world, runs the command in it, passes its exit status on; `failed` is the lab's own failure.
-fn in_world(arguments: &RunArguments, environment: &mut Environment<'_>, failed: u8) -> anyhow::Result<u8> {
-    let load = LoadOptions { without_fault: arguments.without_fault, ..LoadOptions::default() };
+fn in_world(
+    arguments: &RunArguments,
+    environment: &mut Environment<'_>,
+    failed: u8,
+) -> anyhow::Result<u8> {
+    let load = LoadOptions {
+        without_fault: arguments.without_fault,
+        ..LoadOptions::default()
+    };
     let world = match World::load_with(&arguments.world, &load) {
         Ok(world) => world,
         Err(error) => {
@@ -155,19 +177,31 @@ fn in_world(arguments: &RunArguments, environment: &mut Environment<'_>, failed:
     };
     let host = match &arguments.host {
         Some(host) => host.clone(),
-        None => world.hosts.get(world.client.0).map(|host| host.name.clone()).unwrap_or_default(),
+        None => world
+            .hosts
+            .get(world.client.0)
+            .map(|host| host.name.clone())
+            .unwrap_or_default(),
     };
     if !world.hosts.iter().any(|known| known.name == host) {
         let known: Vec<&str> = world.hosts.iter().map(|host| host.name.as_str()).collect();
-        let text = format!("world `{}` has no host `{host}`; it has {}\n", world.name, known.join(", "));
+        let text = format!(
+            "world `{}` has no host `{host}`; it has {}\n",
+            world.name,
+            known.join(", ")
+        );
         environment.stderr.print(&text)?;
         return Ok(failed);
     }
-    let options = LabOptions { trace: arguments.trace.clone(), program: None };
+    let options = LabOptions {
+        trace: arguments.trace.clone(),
+        program: None,
+    };
     let ran = Lab::start(&world, &options).and_then(|lab| {
         // From here on the terminal belongs to the command; it decides what Ctrl-C means.
         let _ignored = Interrupts::ignore();
-        lab.command(&host, arguments.command.iter().map(String::as_str)).status()
+        lab.command(&host, arguments.command.iter().map(String::as_str))
+            .status()
     });
     match ran {
         Ok(outcome) => {
