@@ -41,8 +41,11 @@ impl Lab {
     }
 
     pub(crate) fn with(addresses: Vec<IpAddr>) -> Self {
+        Self::of(world(addresses))
+    }
+
+    pub(crate) fn of(world: World) -> Self {
         let directory = TempDir::new().unwrap();
-        let world = world(addresses);
         Self {
             context: Arc::new(Context {
                 names: dns::NameData::new(&world),
