@@ -46,7 +46,6 @@ pub(crate) struct Running {
     #[cfg_attr(not(test), expect(dead_code, reason = "kept to be dropped"))]
     pub(crate) child: Option<exec::Session>,
     /// Where it listens on TCP, with the real port where the world says 0.
-    #[cfg_attr(not(test), expect(dead_code, reason = "only tests have port 0"))]
     pub(crate) tcp: Vec<SocketAddr>,
     /// Where it listens on UDP.
     pub(crate) udp: Vec<SocketAddr>,
