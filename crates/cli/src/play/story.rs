@@ -1,0 +1,523 @@
+//! The replay as a value: what was done, what everybody experienced, what was found. Text, JSON and page are
+//! renderings of this and nothing else; `schema/play-1.json` describes the JSON.
+
+use super::packets::Watched;
+use crate::lab_client::Attempt;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use twinstack_check::report::Verdict;
+use twinstack_finding::{Finding, Skipped};
+use twinstack_lab::world::model::Family;
+
+/// The version of the JSON.
+pub(crate) const SCHEMA: &str = "twinstack.play/1";
+
+/// A whole replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Story {
+    /// [`SCHEMA`].
+    pub(crate) schema: String,
+    /// Which incident: `so-2017`.
+    pub(crate) replay: String,
+    /// Whether the world had its fault; without it nothing should hang and nothing be found.
+    pub(crate) with_fault: bool,
+    /// The seed of everything random in the world.
+    pub(crate) seed: u64,
+    /// What every client asked for.
+    pub(crate) url: String,
+    /// When clients stop waiting.
+    pub(crate) give_up_seconds: f64,
+    /// How long resolvers remember the service's records in the replay.
+    pub(crate) ttl_seconds: u32,
+    /// The clients' networks, healthiest first.
+    pub(crate) networks: Vec<Network>,
+    /// The kinds of clients, oldest first.
+    pub(crate) clients: Vec<Client>,
+    /// The incident.
+    pub(crate) before: Round,
+    /// What was changed, and what each change did by itself.
+    pub(crate) mends: Vec<Mend>,
+    /// The same again.
+    pub(crate) after: Round,
+    /// What did not run here, and why.
+    pub(crate) not_run: Vec<Skipped>,
+    /// The recording, if the user asked for one.
+    pub(crate) trace: Option<String>,
+    /// From building the world to taking it down.
+    pub(crate) elapsed_seconds: f64,
+}
+
+/// A network with clients in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// As in the world file.
+    pub(crate) name: String,
+    /// What is true of IPv6 there.
+    pub(crate) ipv6: Ipv6,
+}
+
+/// What a network does with IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Ipv6 {
+    /// Carries it.
+    Works,
+    /// Hands out addresses and then drops the packets.
+    Dropped,
+    /// Has none.
+    Absent,
+}
+
+/// A kind of client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Client {
+    /// `legacy`, `modern`, `curl`.
+    pub(crate) name: String,
+    /// How it connects.
+    pub(crate) about: String,
+}
+
+/// Everybody once.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Round {
+    /// What the DNS said, as asked from the first network.
+    pub(crate) published: Published,
+    /// Network by network, client by client.
+    pub(crate) runs: Vec<Run>,
+    /// What `twinstack check` found.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// What the DNS says of the service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    /// The name.
+    pub(crate) name: String,
+    /// Its addresses of both families, as the authoritative servers gave them.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// What the addresses' PTR records say.
+    pub(crate) reverse: Vec<Reverse>,
+}
+
+/// What one address's PTR record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reverse {
+    /// The address.
+    pub(crate) address: IpAddr,
+    /// The names, none if there is no PTR record.
+    pub(crate) names: Vec<String>,
+}
+
+/// One client's visit to the service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// Where it ran.
+    pub(crate) network: String,
+    /// Which client.
+    pub(crate) client: String,
+    /// The host it ran on.
+    pub(crate) host: String,
+    /// How it connects: `sequential`, `happy-eyeballs`, or the program's own way.
+    pub(crate) strategy: String,
+    /// What the client itself says.
+    pub(crate) measured: Measured,
+    /// The same once more, from nothing but the recording; `None` if it holds no packet of this client.
+    pub(crate) from_packets: Option<FromPackets>,
+    /// Where in the recording to look; of no use to anybody who has only the story.
+    #[serde(skip)]
+    pub(crate) watched: Option<Watched>,
+}
+
+/// How a visit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Ending {
+    /// With an HTTP status.
+    Answered,
+    /// The client waited as long as it was willing to.
+    GaveUp,
+    /// With an error before that.
+    Failed,
+}
+
+/// A visit as the client saw it; times count from its start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// How it ended.
+    pub(crate) ending: Ending,
+    /// Until the first byte of the response, or until it gave up.
+    pub(crate) elapsed_seconds: f64,
+    /// Until it knew an address; `None` if it never did.
+    pub(crate) dns_seconds: Option<f64>,
+    /// Its attempts to connect; empty for programs that do not tell.
+    pub(crate) attempts: Vec<Attempt>,
+    /// The family that carried the response.
+    pub(crate) family: Option<Family>,
+    /// The HTTP status.
+    pub(crate) status: Option<u16>,
+    /// What went wrong, in the client's words.
+    pub(crate) error: Option<String>,
+}
+
+/// A visit as the recording shows it; times count from the client's first packet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FromPackets {
+    /// From the first DNS query to the first byte of the response; `None` if there was none.
+    pub(crate) elapsed_seconds: Option<f64>,
+    /// From the first DNS query to the last DNS answer before the first attempt.
+    pub(crate) dns_seconds: Option<f64>,
+    /// The family of the connection that carried the response.
+    pub(crate) family: Option<Family>,
+    /// The attempts in the order of their first SYN.
+    pub(crate) attempts: Vec<Handshake>,
+}
+
+/// One attempt to connect, packet by packet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Handshake {
+    /// Where to.
+    pub(crate) address: IpAddr,
+    /// Its family.
+    pub(crate) family: Family,
+    /// When each SYN was sent: all but the first are repetitions by the kernel.
+    pub(crate) syn_seconds: Vec<f64>,
+    /// When the SYN-ACK came, if one came.
+    pub(crate) answered_seconds: Option<f64>,
+    /// When it was refused by a reset, if it was.
+    pub(crate) reset_seconds: Option<f64>,
+}
+
+/// One run of `twinstack check`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Check {
+    /// From where.
+    pub(crate) network: String,
+    /// What was typed.
+    pub(crate) command: String,
+    /// The verdict.
+    pub(crate) verdict: Verdict,
+    /// How long it took.
+    pub(crate) elapsed_seconds: f64,
+    /// What it found, worst first.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// One change, and its effect before the next one was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Mend {
+    /// Which.
+    pub(crate) what: MendKind,
+    /// What was done, in one sentence.
+    pub(crate) did: String,
+    /// The PTR records after it, for the change to them.
+    pub(crate) reverse: Vec<Reverse>,
+    /// The client that hung before, with this change alone.
+    pub(crate) run: Option<Run>,
+}
+
+/// The changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MendKind {
+    /// The PTR records say the service's name.
+    Ptr,
+    /// The legacy client tries the other family when the first does not answer.
+    Fallback,
+    /// Networks in which IPv6 does not work are not told of the AAAA.
+    AaaaLimited,
+}
+
+impl Story {
+    /// Every visit, in the order in which they were made.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+        let mends = self.mends.iter().filter_map(|mend| mend.run.as_ref());
+        self.before.runs.iter().chain(mends).chain(&self.after.runs)
+    }
+
+    /// The same, to change them.
+    pub(crate) fn runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        let mends = self.mends.iter_mut().filter_map(|mend| mend.run.as_mut());
+        self.before.runs.iter_mut().chain(mends).chain(&mut self.after.runs)
+    }
+
+    /// The legacy client's runs where it fared worst before the mend, and the same after.
+    pub(crate) fn worst(&self) -> Option<(&Run, &Run)> {
+        let before = self
+            .before
+            .runs
+            .iter()
+            .max_by(|a, b| a.measured.elapsed_seconds.total_cmp(&b.measured.elapsed_seconds))?;
+        Some((before, self.after.run(&before.network, &before.client)?))
+    }
+}
+
+impl Round {
+    /// The run of a client in a network.
+    pub(crate) fn run(&self, network: &str, client: &str) -> Option<&Run> {
+        self.runs.iter().find(|run| run.network == network && run.client == client)
+    }
+}
+
+impl Run {
+    /// The family that carried the response, from whoever knows.
+    pub(crate) fn family(&self) -> Option<Family> {
+        self.measured.family.or_else(|| self.from_packets.as_ref()?.family)
+    }
+
+    /// Whether it got its page.
+    pub(crate) fn answered(&self) -> bool {
+        self.measured.ending == Ending::Answered
+    }
+}
+
+impl Reverse {
+    /// Whether the PTR says exactly this name.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+        !self.names.is_empty() && self.names.iter().all(|found| plain(found) == plain(name))
+    }
+}
+
+impl Ipv6 {
+    /// For tables.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Works => "IPv6 works",
+            Self::Dropped => "IPv6 dropped",
+            Self::Absent => "no IPv6",
+        }
+    }
+}
+
+/// The word of a family.
+pub(crate) const fn family_word(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! Visits as they happen, for the tests of the renderers.
+
+    use super::*;
+    use crate::lab_client::AttemptOutcome;
+
+    fn v6() -> IpAddr {
+        IpAddr::from([0x2e00, 5, 0, 0, 0, 0, 0, 0x80])
+    }
+
+    fn v4() -> IpAddr {
+        IpAddr::from([198, 51, 100, 80])
+    }
+
+    fn attempt(address: IpAddr, started_seconds: f64, ended_seconds: f64, outcome: AttemptOutcome) -> Attempt {
+        Attempt { address, family: Family::of(address), started_seconds, ended_seconds, outcome }
+    }
+
+    fn handshake(address: IpAddr, syn_seconds: &[f64], answered_seconds: Option<f64>) -> Handshake {
+        Handshake {
+            address,
+            family: Family::of(address),
+            syn_seconds: syn_seconds.to_vec(),
+            answered_seconds,
+            reset_seconds: None,
+        }
+    }
+
+    fn run(network: &str, client: &str, measured: Measured, from_packets: FromPackets) -> Run {
+        Run {
+            network: network.into(),
+            client: client.into(),
+            host: format!("{network}-{client}"),
+            strategy: if client == "legacy" { "sequential" } else { "happy-eyeballs" }.into(),
+            measured,
+            from_packets: Some(from_packets),
+            watched: None,
+        }
+    }
+
+    /// 31 ms, the whole of it undisturbed.
+    pub(crate) fn quick(network: &str, client: &str, family: Family) -> Run {
+        let address = if family == Family::V6 { v6() } else { v4() };
+        let measured = Measured {
+            ending: Ending::Answered,
+            elapsed_seconds: 0.031,
+            dns_seconds: Some(0.002),
+            attempts: vec![attempt(address, 0.002, 0.0165, AttemptOutcome::Connected)],
+            family: Some(family),
+            status: Some(200),
+            error: None,
+        };
+        let packets = FromPackets {
+            elapsed_seconds: Some(0.030),
+            dns_seconds: Some(0.0015),
+            family: Some(family),
+            attempts: vec![handshake(address, &[0.002], Some(0.016))],
+        };
+        run(network, client, measured, packets)
+    }
+
+    /// IPv6 stays silent, IPv4 wins.
+    pub(crate) fn fallback(network: &str, client: &str) -> Run {
+        let measured = Measured {
+            ending: Ending::Answered,
+            elapsed_seconds: 0.281,
+            dns_seconds: Some(0.002),
+            attempts: vec![
+                attempt(v6(), 0.002, 0.2665, AttemptOutcome::Abandoned),
+                attempt(v4(), 0.252, 0.2665, AttemptOutcome::Connected),
+            ],
+            family: Some(Family::V4),
+            status: Some(200),
+            error: None,
+        };
+        let packets = FromPackets {
+            elapsed_seconds: Some(0.280),
+            dns_seconds: Some(0.0015),
+            family: Some(Family::V4),
+            attempts: vec![handshake(v6(), &[0.002], None), handshake(v4(), &[0.252], Some(0.266))],
+        };
+        run(network, client, measured, packets)
+    }
+
+    /// IPv6 stays silent, and there is no second try.
+    pub(crate) fn hanging(network: &str, client: &str) -> Run {
+        let measured = Measured {
+            ending: Ending::GaveUp,
+            elapsed_seconds: 20.0,
+            dns_seconds: Some(0.002),
+            attempts: vec![attempt(v6(), 0.002, 20.0, AttemptOutcome::Abandoned)],
+            family: None,
+            status: None,
+            error: Some("gave up after 20 s".into()),
+        };
+        let packets = FromPackets {
+            elapsed_seconds: None,
+            dns_seconds: Some(0.0015),
+            family: None,
+            attempts: vec![handshake(v6(), &[0.002, 1.01, 3.03, 7.2, 15.3], None)],
+        };
+        run(network, client, measured, packets)
+    }
+
+    fn reverse(name: &str) -> Vec<Reverse> {
+        [v6(), v4()].map(|address| Reverse { address, names: vec![name.into()] }).to_vec()
+    }
+
+    fn round(name: &str, runs: Vec<Run>, checks: Vec<Check>) -> Round {
+        let published = Published {
+            name: "www.lab.test".into(),
+            addresses: vec![v6(), v4()],
+            reverse: reverse(name),
+        };
+        Round { published, runs, checks }
+    }
+
+    fn check(network: &str, verdict: Verdict, findings: Vec<Finding>) -> Check {
+        Check {
+            network: network.into(),
+            command: "twinstack check www.lab.test".into(),
+            verdict,
+            elapsed_seconds: 1.25,
+            findings,
+        }
+    }
+
+    fn finding(code: &'static str, message: &str) -> Finding {
+        Finding {
+            code: twinstack_finding::Code::of(code),
+            severity: twinstack_finding::Severity::Failure,
+            subject: "2e00:5::80".into(),
+            message: message.into(),
+            evidence: vec![twinstack_finding::Evidence {
+                did: "asked for the PTR of `2e00:5::80`".into(),
+                saw: "www.lab.test.0.0.0.0.0.0.0.0.5.0.0.0.0.0.e.2.ip6.arpa.".into(),
+                at: Some(0.014),
+            }],
+            hint: "end the target of the PTR record with a dot".into(),
+            place: None,
+        }
+    }
+
+    /// The whole replay.
+    pub(crate) fn story() -> Story {
+        let malformed = || {
+            finding("ptr.malformed", "the PTR of `2e00:5::80` points to a name inside the reverse zone")
+        };
+        let dropped = finding(
+            "reach.fw-drop",
+            "packets to `2e00:5::80` vanish: no answer on ports 80 and 443, while IPv4 answers",
+        );
+        let visits = |cafe_legacy: Run, cafe_modern: Run| {
+            vec![
+                quick("office", "legacy", Family::V6),
+                quick("office", "modern", Family::V6),
+                cafe_legacy,
+                cafe_modern,
+                quick("legacy-isp", "legacy", Family::V4),
+                quick("legacy-isp", "modern", Family::V4),
+            ]
+        };
+        let network = |name: &str, ipv6| Network { name: name.into(), ipv6 };
+        let client = |name: &str, about: &str| Client { name: name.into(), about: about.into() };
+        Story {
+            schema: SCHEMA.into(),
+            replay: "so-2017".into(),
+            with_fault: true,
+            seed: 1,
+            url: "http://www.lab.test/".into(),
+            give_up_seconds: 20.0,
+            ttl_seconds: 2,
+            networks: vec![
+                network("office", Ipv6::Works),
+                network("cafe", Ipv6::Dropped),
+                network("legacy-isp", Ipv6::Absent),
+            ],
+            clients: vec![
+                client("legacy", "tries one address after another and gives up after 20 s"),
+                client("modern", "Happy Eyeballs (RFC 8305): tries the other family after 250 ms"),
+            ],
+            before: round(
+                "www.lab.test.0.0.0.0.0.0.0.0.5.0.0.0.0.0.e.2.ip6.arpa.",
+                visits(hanging("cafe", "legacy"), fallback("cafe", "modern")),
+                vec![
+                    check("office", Verdict::NotReady, vec![malformed()]),
+                    check("cafe", Verdict::NotReady, vec![dropped, malformed()]),
+                ],
+            ),
+            mends: vec![
+                Mend {
+                    what: MendKind::Ptr,
+                    did: "The names in the reverse zone end with a dot now.".into(),
+                    reverse: reverse("www.lab.test."),
+                    run: None,
+                },
+                Mend {
+                    what: MendKind::Fallback,
+                    did: "The same program, rebuilt with Happy Eyeballs.".into(),
+                    reverse: Vec::new(),
+                    run: Some(fallback("cafe", "legacy")),
+                },
+                Mend {
+                    what: MendKind::AaaaLimited,
+                    did: "The name servers answer AAAA questions from the cafe with NODATA.".into(),
+                    reverse: Vec::new(),
+                    run: Some(quick("cafe", "legacy", Family::V4)),
+                },
+            ],
+            after: round(
+                "www.lab.test.",
+                visits(quick("cafe", "legacy", Family::V4), quick("cafe", "modern", Family::V4)),
+                vec![
+                    check("office", Verdict::Ready, Vec::new()),
+                    check("cafe", Verdict::Ready, Vec::new()),
+                ],
+            ),
+            not_run: vec![Skipped { what: "curl".into(), why: "`curl` is not installed".into() }],
+            trace: None,
+            elapsed_seconds: 27.5,
+        }
+    }
+}
