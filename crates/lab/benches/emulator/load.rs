@@ -1,0 +1,217 @@
+//! Traffic between the two hosts.
+
+use super::space::{Lab, SERVER};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+const ECHO: u16 = 7;
+const SINK: u16 = 9;
+/// Bytes of UDP payload in a small packet.
+const SMALL: usize = 32;
+/// Datagrams that one system call moves.
+const BATCH: usize = 16;
+
+/// Round trips of single datagrams, sorted.
+pub(crate) fn round_trips(lab: &Lab, count: usize) -> io::Result<Vec<Duration>> {
+    let (ready, waiting) = mpsc::channel();
+    lab.server.begin(move || echo(&ready));
+    waiting.recv().map_err(io::Error::other)??;
+    lab.client.run(move || {
+        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+        socket.connect((SERVER, ECHO))?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let mut times = Vec::new();
+        let mut data = [0; 64];
+        for number in 0..count {
+            let started = Instant::now();
+            socket.send(&number.to_be_bytes())?;
+            match socket.recv(&mut data) {
+                // The first one waits for neighbour discovery.
+                Ok(_) if number > 0 => times.push(started.elapsed()),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        times.sort();
+        Ok(times)
+    })?
+}
+
+fn echo(ready: &mpsc::Sender<io::Result<()>>) {
+    let run = || {
+        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, ECHO))?;
+        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+        _ = ready.send(Ok(()));
+        let mut data = [0; 64];
+        while let Ok((length, from)) = socket.recv_from(&mut data) {
+            socket.send_to(&data[..length], from)?;
+        }
+        Ok(())
+    };
+    if let Err(error) = run() {
+        _ = ready.send(Err(error));
+    }
+}
+
+/// What a bulk transfer carried once it had got up speed.
+pub(crate) struct Bulk {
+    pub(crate) bytes: f64,
+    pub(crate) seconds: f64,
+}
+
+/// One TCP connection, as fast as it goes.
+pub(crate) fn bulk(lab: &Lab, time: Duration) -> io::Result<Bulk> {
+    let warm_up = Duration::from_secs(1);
+    let (ready, waiting) = mpsc::channel();
+    let result = lab.server.begin(move || {
+        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, SINK))?;
+        _ = ready.send(());
+        let (mut stream, _) = listener.accept()?;
+        let mut data = vec![0; 1 << 20];
+        let started = Instant::now();
+        let mut mark = (started, 0_u64);
+        let mut total = 0_u64;
+        loop {
+            let count = stream.read(&mut data)?;
+            total += count as u64;
+            if mark.1 == 0 && started.elapsed() >= warm_up {
+                mark = (Instant::now(), total);
+            }
+            if count == 0 || started.elapsed() >= warm_up + time {
+                break;
+            }
+        }
+        Ok(Bulk { bytes: (total - mark.1) as f64, seconds: mark.0.elapsed().as_secs_f64() })
+    });
+    waiting.recv().map_err(io::Error::other)?;
+    lab.client.begin(move || {
+        let mut stream = TcpStream::connect(SocketAddr::from((SERVER, SINK)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+        let data = vec![0; 1 << 20];
+        // Ends when the receiver has had enough.
+        while stream.write(&data).is_ok() {}
+        io::Result::Ok(())
+    });
+    result.recv().map_err(io::Error::other)?
+}
+
+/// Small datagrams at a steady rate.
+pub(crate) struct Small {
+    sent: mpsc::Receiver<io::Result<(u64, Duration)>>,
+    arrived: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+    sink: mpsc::Receiver<io::Result<()>>,
+}
+
+impl Small {
+    pub(crate) fn start(lab: &Lab, rate: u32, time: Duration) -> Self {
+        let arrived = Arc::new(AtomicU64::new(0));
+        let ended = Arc::new(AtomicBool::new(false));
+        let (ready, waiting) = mpsc::channel();
+        let (counter, end) = (Arc::clone(&arrived), Arc::clone(&ended));
+        let (done, sink) = mpsc::channel();
+        // A thread of its own: the host's may be busy with echoes.
+        lab.server.begin(move || {
+            std::thread::spawn(move || {
+                _ = done.send(count_datagrams(&counter, &end, &ready));
+            });
+        });
+        _ = waiting.recv();
+        let (done, sent) = mpsc::channel();
+        lab.client.begin(move || {
+            std::thread::spawn(move || {
+                _ = done.send(send_datagrams(rate, time));
+            });
+        });
+        Self { sent, arrived, ended, sink }
+    }
+
+    /// Sent, arrived, and how long it took.
+    pub(crate) fn finish(self) -> io::Result<(f64, f64, f64)> {
+        let (sent, time) = self.sent.recv().map_err(io::Error::other)??;
+        std::thread::sleep(Duration::from_millis(200));
+        self.ended.store(true, Ordering::Relaxed);
+        self.sink.recv().map_err(io::Error::other)??;
+        let arrived = self.arrived.load(Ordering::Relaxed);
+        Ok((sent as f64, arrived as f64, time.as_secs_f64()))
+    }
+}
+
+/// A batch of messages with one vector each.
+fn messages(vectors: &mut [libc::iovec; BATCH]) -> [libc::mmsghdr; BATCH] {
+    vectors.each_mut().map(|vector| {
+        #[expect(unsafe_code, reason = "a C structure")]
+        // SAFETY: zeros are valid for it.
+        let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
+        message.msg_hdr.msg_iov = vector;
+        message.msg_hdr.msg_iovlen = 1;
+        message
+    })
+}
+
+fn count_datagrams(arrived: &AtomicU64, end: &AtomicBool, ready: &mpsc::Sender<()>) -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, SINK))?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    let large: libc::c_int = 4 << 20;
+    #[expect(unsafe_code, reason = "a system call")]
+    // SAFETY: the kernel reads one `c_int`.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUF,
+            (&raw const large).cast(),
+            4,
+        );
+    }
+    _ = ready.send(());
+    let mut data = [[0_u8; 64]; BATCH];
+    let mut vectors = data.each_mut().map(|data| libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: 64 });
+    let mut messages = messages(&mut vectors);
+    while !end.load(Ordering::Relaxed) {
+        #[expect(unsafe_code, reason = "a system call")]
+        // SAFETY: each message has one vector, each vector 64 bytes of `data`.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                BATCH as _,
+                libc::MSG_WAITFORONE as _,
+                std::ptr::null_mut(),
+            )
+        };
+        arrived.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn send_datagrams(rate: u32, time: Duration) -> io::Result<(u64, Duration)> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    socket.connect((SERVER, SINK))?;
+    // The first one waits for neighbour discovery, during which the kernel keeps only a few.
+    socket.send(&[0; SMALL])?;
+    std::thread::sleep(Duration::from_millis(100));
+    let mut data = [[0_u8; SMALL]; BATCH];
+    let mut vectors = data.each_mut().map(|data| libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: SMALL });
+    let mut messages = messages(&mut vectors);
+    let started = Instant::now();
+    let mut sent = 1_u64;
+    while started.elapsed() < time {
+        let due = started.elapsed().as_secs_f64() * f64::from(rate);
+        if (sent as f64) > due {
+            std::hint::spin_loop();
+            continue;
+        }
+        #[expect(unsafe_code, reason = "a system call")]
+        // SAFETY: each message has one vector, each vector bytes of `data`.
+        let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), BATCH as _, 0) };
+        sent += u64::try_from(count).unwrap_or(0);
+    }
+    Ok((sent, started.elapsed()))
+}
