@@ -1,7 +1,7 @@
 //! Looks at everything at once: every address, every port, both families. Only what needs an earlier result waits for
 //! it: a second look where the families differ, the parts of the page, more connections where packets were lost.
 
-use super::echo::Echo;
+use super::echo::{Distance, Echo};
 use super::observation::{
     AddressObservation, EchoRefusal, PathObservation, PortObservation, QuicFailure, Route, Series,
     Step, Vantage,
@@ -86,12 +86,14 @@ fn reaches(plan: &Plan, vantage: &Vantage) -> Vec<Reach> {
 async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressObservation> {
     let permits = Semaphore::new(AT_ONCE);
     let looks = reaches.iter().map(|reach| async {
+        let unknown = Distance { pending: plan.ports.len(), quickest: None };
+        let (distance, far) = watch::channel(unknown);
         let ports = join_all(plan.ports.iter().map(|port| async {
             // The semaphore is never closed; without a permit the look would only be less bounded.
             let _permit = permits.acquire().await;
-            port::probe(plan, tls, reach.wire, *port).await
+            port::probe(plan, tls, reach.wire, *port, &distance).await
         }));
-        let (ports, (echo, fragmented)) = tokio::join!(ports, echoes(plan, reach.wire));
+        let (ports, (echo, fragmented)) = tokio::join!(ports, echoes(plan, reach.wire, far));
         AddressObservation {
             address: reach.address,
             wire: reach.wire,
@@ -106,7 +108,11 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
 }
 
 /// Small and fragmented echoes.
-async fn echoes(plan: &Plan, wire: IpAddr) -> (Result<Series, EchoRefusal>, Option<Series>) {
+async fn echoes(
+    plan: &Plan,
+    wire: IpAddr,
+    far: watch::Receiver<Distance>,
+) -> (Result<Series, EchoRefusal>, Option<Series>) {
     let refusal = |error: &std::io::Error| {
         if echo::not_allowed(error) {
             EchoRefusal::NotAllowed
@@ -117,7 +123,7 @@ async fn echoes(plan: &Plan, wire: IpAddr) -> (Result<Series, EchoRefusal>, Opti
     // One socket for each kind: their options differ.
     match (Echo::open(wire), Echo::open(wire)) {
         (Ok(small), Ok(large)) => {
-            let (small, large) = tokio::join!(small.series(plan), large.fragmented(plan));
+            let (small, large) = tokio::join!(small.series(plan, far.clone()), large.fragmented(plan, far));
             (Ok(small), Some(large))
         }
         (Err(error), _) | (_, Err(error)) => (Err(refusal(&error)), None),
@@ -189,7 +195,7 @@ async fn more_connects(plan: &Plan, addresses: &mut [AddressObservation]) {
         }
         chosen.extend(live);
     }
-    let lost_some = |series: &Series| series.lost() >= 2 && series.answered() > 0;
+    let lost_some = |series: &Series| series.lost() > 0 && series.answered() > 0;
     let echo = |index: &usize| {
         addresses
             .get(*index)

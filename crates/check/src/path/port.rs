@@ -4,6 +4,7 @@
 //! with 1220-byte segments (which fit IPv6's smallest MTU with room for a tunnel). Silence alone proves nothing, and
 //! on a path that loses packets neither does one silent connection; so both sides of the pair are tried several times.
 
+use super::echo::Distance;
 use super::http::{Ask, talk, unopened};
 use super::link::Link;
 use super::observation::{Answer, PortObservation, Talk};
@@ -15,6 +16,7 @@ use futures_util::stream::FuturesUnordered;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::watch::Sender;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// `TCP_MAXSEG` of the second half of the proof.
@@ -48,9 +50,22 @@ pub(super) fn ask(plan: &Plan, port: u16) -> Ask {
 }
 
 /// Looks at one port of one address.
-pub(super) async fn probe(plan: &Plan, tls: &Tls, wire: IpAddr, port: u16) -> PortObservation {
+pub(super) async fn probe(
+    plan: &Plan,
+    tls: &Tls,
+    wire: IpAddr,
+    port: u16,
+    distance: &Sender<Distance>,
+) -> PortObservation {
     let to = SocketAddr::new(wire, port);
     let opened = tcp::open(plan, to, None).await;
+    distance.send_modify(|distance| {
+        distance.pending = distance.pending.saturating_sub(1);
+        if opened.stream.is_some() {
+            let took = opened.step.took;
+            distance.quickest = Some(distance.quickest.map_or(took, |best| best.min(took)));
+        }
+    });
     let ask = ask(plan, port);
     let mut seen = PortObservation {
         port,
