@@ -15,6 +15,7 @@ mod edge;
 mod filter;
 mod fragment;
 mod frame;
+mod nat64;
 mod neighbour;
 mod packet;
 mod pipe;

@@ -87,7 +87,10 @@ pub(crate) fn bulk(lab: &Lab, time: Duration) -> io::Result<Bulk> {
                 break;
             }
         }
-        Ok(Bulk { bytes: (total - mark.1) as f64, seconds: mark.0.elapsed().as_secs_f64() })
+        Ok(Bulk {
+            bytes: (total - mark.1) as f64,
+            seconds: mark.0.elapsed().as_secs_f64(),
+        })
     });
     waiting.recv().map_err(io::Error::other)?;
     lab.client.begin(move || {
@@ -129,7 +132,12 @@ impl Small {
                 _ = done.send(send_datagrams(rate, time));
             });
         });
-        Self { sent, arrived, ended, sink }
+        Self {
+            sent,
+            arrived,
+            ended,
+            sink,
+        }
     }
 
     /// Sent, arrived, and how long it took.
@@ -155,7 +163,11 @@ fn messages(vectors: &mut [libc::iovec; BATCH]) -> [libc::mmsghdr; BATCH] {
     })
 }
 
-fn count_datagrams(arrived: &AtomicU64, end: &AtomicBool, ready: &mpsc::Sender<()>) -> io::Result<()> {
+fn count_datagrams(
+    arrived: &AtomicU64,
+    end: &AtomicBool,
+    ready: &mpsc::Sender<()>,
+) -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, SINK))?;
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     let large: libc::c_int = 4 << 20;
@@ -172,7 +184,10 @@ fn count_datagrams(arrived: &AtomicU64, end: &AtomicBool, ready: &mpsc::Sender<(
     }
     _ = ready.send(());
     let mut data = [[0_u8; 64]; BATCH];
-    let mut vectors = data.each_mut().map(|data| libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: 64 });
+    let mut vectors = data.each_mut().map(|data| libc::iovec {
+        iov_base: data.as_mut_ptr().cast(),
+        iov_len: 64,
+    });
     let mut messages = messages(&mut vectors);
     while !end.load(Ordering::Relaxed) {
         #[expect(unsafe_code, reason = "a system call")]
@@ -198,7 +213,10 @@ fn send_datagrams(rate: u32, time: Duration) -> io::Result<(u64, Duration)> {
     socket.send(&[0; SMALL])?;
     std::thread::sleep(Duration::from_millis(100));
     let mut data = [[0_u8; SMALL]; BATCH];
-    let mut vectors = data.each_mut().map(|data| libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: SMALL });
+    let mut vectors = data.each_mut().map(|data| libc::iovec {
+        iov_base: data.as_mut_ptr().cast(),
+        iov_len: SMALL,
+    });
     let mut messages = messages(&mut vectors);
     let started = Instant::now();
     let mut sent = 1_u64;
@@ -210,7 +228,8 @@ fn send_datagrams(rate: u32, time: Duration) -> io::Result<(u64, Duration)> {
         }
         #[expect(unsafe_code, reason = "a system call")]
         // SAFETY: each message has one vector, each vector bytes of `data`.
-        let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), BATCH as _, 0) };
+        let count =
+            unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), BATCH as _, 0) };
         sent += u64::try_from(count).unwrap_or(0);
     }
     Ok((sent, started.elapsed()))

@@ -26,11 +26,18 @@ const LOSS_ALLOWED: f64 = 0.001;
 fn main() -> io::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| {
-        let mut words = arguments.iter().filter(|word| !word.starts_with('-')).peekable();
+        let mut words = arguments
+            .iter()
+            .filter(|word| !word.starts_with('-'))
+            .peekable();
         words.peek().is_none() || words.any(|word| word == name)
     };
     // `cargo test --benches` only wants to know that it works.
-    let seconds = if arguments.iter().any(|word| word == "--bench") { 5.0 } else { 0.5 };
+    let seconds = if arguments.iter().any(|word| word == "--bench") {
+        5.0
+    } else {
+        0.5
+    };
     space::enter_user_namespace()?;
     let mut met = true;
     if wants("delay") {
@@ -43,7 +50,11 @@ fn main() -> io::Result<ExitCode> {
         met &= measure_small(Duration::from_secs_f64(seconds))?;
     }
     let fails = !met && arguments.iter().any(|word| word == "--check");
-    Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if fails {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn verdict(met: bool) -> &'static str {
@@ -53,15 +64,29 @@ fn verdict(met: bool) -> &'static str {
 fn measure_delay() -> io::Result<bool> {
     let delay = Duration::from_millis(20);
     let mut all = true;
-    for (name, up, busy) in [("no delay", Duration::ZERO, false), ("20 ms", delay, false), ("20 ms, loaded", delay, true)] {
-        let lab = Lab::start(&Settings { up, filters: true, trace: true, ..Settings::default() })?;
+    for (name, up, busy) in [
+        ("no delay", Duration::ZERO, false),
+        ("20 ms", delay, false),
+        ("20 ms, loaded", delay, true),
+    ] {
+        let lab = Lab::start(&Settings {
+            up,
+            filters: true,
+            trace: true,
+            ..Settings::default()
+        })?;
         let load = busy.then(|| Small::start(&lab, 50_000, Duration::from_secs(4)));
         let times = load::round_trips(&lab, 200)?;
         if let Some(load) = load {
             load.finish()?;
         }
         lab.stop()?;
-        let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+        let at = |share: usize| {
+            times
+                .get(times.len() * share / 100)
+                .copied()
+                .unwrap_or_default()
+        };
         let met = at(50).abs_diff(up) <= DELAY_GOAL;
         all &= met;
         println!(
@@ -81,10 +106,22 @@ fn measure_bulk(time: Duration) -> io::Result<bool> {
     for (name, up, down, trace, has_goal) in [
         ("no delay", Duration::ZERO, Duration::ZERO, false, false),
         ("20 ms round trip", half, half, false, true),
-        ("20 ms round trip, filter and trace", half, half, true, false),
+        (
+            "20 ms round trip, filter and trace",
+            half,
+            half,
+            true,
+            false,
+        ),
         ("20 ms each way", 2 * half, 2 * half, false, true),
     ] {
-        let lab = Lab::start(&Settings { up, down, trace, filters: trace, ..Settings::default() })?;
+        let lab = Lab::start(&Settings {
+            up,
+            down,
+            trace,
+            filters: trace,
+            ..Settings::default()
+        })?;
         let Bulk { bytes, seconds } = load::bulk(&lab, time)?;
         let report = lab.stop()?;
         let rate = bytes * 8.0 / seconds;
@@ -103,9 +140,17 @@ fn measure_bulk(time: Duration) -> io::Result<bool> {
 
 fn measure_small(time: Duration) -> io::Result<bool> {
     let mut best = 0.0_f64;
-    for offered in [100_000, 150_000, 170_000, 190_000, 210_000, 230_000, 260_000, 300_000, 350_000] {
+    for offered in [
+        100_000, 150_000, 170_000, 190_000, 210_000, 230_000, 260_000, 300_000, 350_000,
+    ] {
         let half = Duration::from_millis(10);
-        let settings = Settings { up: half, down: half, filters: true, trace: true, ..Settings::default() };
+        let settings = Settings {
+            up: half,
+            down: half,
+            filters: true,
+            trace: true,
+            ..Settings::default()
+        };
         let lab = Lab::start(&settings)?;
         let (sent, arrived, seconds) = Small::start(&lab, offered, time).finish()?;
         let report = lab.stop()?;
@@ -123,6 +168,9 @@ fn measure_small(time: Duration) -> io::Result<bool> {
         best = best.max(arrived / seconds);
     }
     let met = best >= SMALL_GOAL;
-    println!("small packets, highest rate carried whole: {best:.0}/s: {}", verdict(met));
+    println!(
+        "small packets, highest rate carried whole: {best:.0}/s: {}",
+        verdict(met)
+    );
     Ok(met)
 }

@@ -13,8 +13,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use twinstack_lab::emulator::{self, Emulator, Port, Stats};
 use twinstack_lab::world::model::{
-    Direction, Family, Filter, FilterAction, FilterDirection, Host, HostId, Impairment, Interface, Link, Network, NetworkId,
-    Prefix, Protocol, World,
+    Direction, Family, Filter, FilterAction, FilterDirection, Host, HostId, Impairment, Interface,
+    Link, Network, NetworkId, Prefix, Protocol, World,
 };
 
 /// What a lab does to packets.
@@ -50,7 +50,12 @@ pub(crate) struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} missed, trace {} MB", self.stats.missed, self.trace / 1_000_000)?;
+        write!(
+            out,
+            "{} missed, trace {} MB",
+            self.stats.missed,
+            self.trace / 1_000_000
+        )?;
         if self.stats.unrecorded > 0 {
             write!(out, ", {} not recorded", self.stats.unrecorded)?;
         }
@@ -73,9 +78,17 @@ impl Lab {
             let near = format!("h{}", PAIRS.fetch_add(1, Ordering::Relaxed));
             let number = hub.block_on(create_pair(&near, space))?;
             let socket = emulator::open_port(number)?;
-            ports.push(Port { host: HostId(index), interface: 0, socket });
+            ports.push(Port {
+                host: HostId(index),
+                interface: 0,
+                socket,
+            });
         }
-        let trace = if settings.trace { Some(tempfile::NamedTempFile::new()?) } else { None };
+        let trace = if settings.trace {
+            Some(tempfile::NamedTempFile::new()?)
+        } else {
+            None
+        };
         let file = match &trace {
             None => None,
             Some(trace) => Some(trace.reopen()?),
@@ -84,14 +97,25 @@ impl Lab {
         run_on(&[0])?;
         let emulator = emulator::start(&world, ports, file)?;
         run_on(&others())?;
-        let threads: Vec<i32> = threads()?.into_iter().filter(|thread| !before.contains(thread)).collect();
+        let threads: Vec<i32> = threads()?
+            .into_iter()
+            .filter(|thread| !before.contains(thread))
+            .collect();
         for (index, space) in [&client, &server].into_iter().enumerate() {
             let host = world.hosts[index].clone();
             let network = world.networks[host.interfaces[0].network.0].clone();
             space.run(move || configure(HostId(index), &host, &network))??;
         }
         let busy_before = busy(&threads);
-        Ok(Self { client, server, emulator, threads, started: Instant::now(), busy_before, trace })
+        Ok(Self {
+            client,
+            server,
+            emulator,
+            threads,
+            started: Instant::now(),
+            busy_before,
+            trace,
+        })
     }
 
     pub(crate) fn stop(self) -> io::Result<Report> {
@@ -108,8 +132,14 @@ impl Lab {
 
 fn world(settings: &Settings) -> World {
     let side = |delay| Direction {
-        v4: Impairment { delay, ..Impairment::default() },
-        v6: Impairment { delay, ..Impairment::default() },
+        v4: Impairment {
+            delay,
+            ..Impairment::default()
+        },
+        v6: Impairment {
+            delay,
+            ..Impairment::default()
+        },
         rate: None,
     };
     let network = |name: &str, number: u16, uplink| {
@@ -117,8 +147,14 @@ fn world(settings: &Settings) -> World {
         let [_, byte] = number.to_be_bytes();
         Network {
             name: name.to_owned(),
-            v4: Some(Prefix { address: Ipv4Addr::new(198, 51, byte, 0).into(), length: 24 }),
-            v6: Some(Prefix { address: v6(0).into(), length: 64 }),
+            v4: Some(Prefix {
+                address: Ipv4Addr::new(198, 51, byte, 0).into(),
+                length: 24,
+            }),
+            v6: Some(Prefix {
+                address: v6(0).into(),
+                length: 64,
+            }),
             gateway_v4: Some(Ipv4Addr::new(198, 51, byte, 1)),
             gateway_v6: Some(v6(1)),
             uplink,
@@ -157,15 +193,31 @@ fn world(settings: &Settings) -> World {
         name: "benchmark".to_owned(),
         summary: String::new(),
         seed: 1,
+        needs: Vec::new(),
         networks: vec![
-            network("office", 12, Link { up: side(settings.up), down: side(settings.down) }),
+            network(
+                "office",
+                12,
+                Link {
+                    up: side(settings.up),
+                    down: side(settings.down),
+                },
+            ),
             network("service", 5, Link::default()),
         ],
         hosts: vec![
-            host("client", 0, vec![Ipv6Addr::new(0x2e00, 12, 0, 0, 0, 0, 0, 0x10).into()]),
+            host(
+                "client",
+                0,
+                vec![Ipv6Addr::new(0x2e00, 12, 0, 0, 0, 0, 0, 0x10).into()],
+            ),
             host("www", 1, vec![SERVER.into()]),
         ],
-        filters: if settings.filters { [25, 443].map(filter).to_vec() } else { Vec::new() },
+        filters: if settings.filters {
+            [25, 443].map(filter).to_vec()
+        } else {
+            Vec::new()
+        },
         zones: Vec::new(),
         dns_rules: Vec::new(),
         check: twinstack_lab::world::model::CheckPlan {
@@ -192,7 +244,8 @@ impl Space {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (ready, waiting) = mpsc::channel();
         std::thread::spawn(move || {
-            let made = unshare(libc::CLONE_NEWNET).and_then(|()| File::open("/proc/thread-self/ns/net"));
+            let made =
+                unshare(libc::CLONE_NEWNET).and_then(|()| File::open("/proc/thread-self/ns/net"));
             if ready.send(made.map(OwnedFd::from)).is_ok() {
                 for job in inbox {
                     job();
@@ -204,12 +257,18 @@ impl Space {
     }
 
     /// Runs something inside and waits for its result.
-    pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
         self.begin(job).recv().map_err(io::Error::other)
     }
 
     /// Starts something inside.
-    pub(crate) fn begin<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> mpsc::Receiver<T> {
         let (done, result) = mpsc::channel();
         let job = move || {
             // Whoever does not wait does not care.
@@ -225,7 +284,11 @@ fn unshare(flags: libc::c_int) -> io::Result<()> {
     #[expect(unsafe_code, reason = "a system call")]
     // SAFETY: no pointers.
     let result = unsafe { libc::unshare(flags) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Makes the process root of a user namespace and a network namespace of its own; call before any thread starts.
@@ -243,7 +306,8 @@ pub(crate) fn enter_user_namespace() -> io::Result<()> {
 fn others() -> Vec<usize> {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     // After `run_on` the count is of those allowed; ask the kernel for all.
-    let all = fs::read_to_string("/proc/cpuinfo").map_or(count, |text| text.matches("processor\t").count());
+    let all = fs::read_to_string("/proc/cpuinfo")
+        .map_or(count, |text| text.matches("processor\t").count());
     if all > 1 { (1..all).collect() } else { vec![0] }
 }
 
@@ -258,29 +322,44 @@ pub(crate) fn run_on(processors: &[usize]) -> io::Result<()> {
         }
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// The threads of this process.
 fn threads() -> io::Result<Vec<i32>> {
     let entries = fs::read_dir("/proc/self/task")?;
-    Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect())
 }
 
 /// Processor time that some threads have used.
 fn busy(threads: &[i32]) -> Duration {
     let of = |thread: &i32| {
         let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
-        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+        text.split(' ')
+            .next()?
+            .parse()
+            .ok()
+            .map(Duration::from_nanos)
     };
     threads.iter().filter_map(of).sum()
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
-async fn netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, rtnetlink::Error>) -> io::Result<T> {
+async fn netlink<T>(
+    work: impl AsyncFnOnce(Handle) -> Result<T, rtnetlink::Error>,
+) -> io::Result<T> {
     let (connection, handle, _messages) = rtnetlink::new_connection()?;
     tokio::spawn(connection);
     work(handle).await.map_err(io::Error::other)
@@ -290,9 +369,21 @@ async fn netlink<T>(work: impl AsyncFnOnce(Handle) -> Result<T, rtnetlink::Error
 fn create_pair(near: &str, space: &Space) -> impl Future<Output = io::Result<i32>> {
     let far = space.namespace.as_raw_fd();
     netlink(async move |handle: Handle| {
-        handle.link().add(LinkVeth::new(near, "far").build()).execute().await?;
-        handle.link().set(LinkUnspec::new_with_name("far").setns_by_fd(far).build()).execute().await?;
-        handle.link().set(LinkUnspec::new_with_name(near).up().build()).execute().await?;
+        handle
+            .link()
+            .add(LinkVeth::new(near, "far").build())
+            .execute()
+            .await?;
+        handle
+            .link()
+            .set(LinkUnspec::new_with_name("far").setns_by_fd(far).build())
+            .execute()
+            .await?;
+        handle
+            .link()
+            .set(LinkUnspec::new_with_name(near).up().build())
+            .execute()
+            .await?;
         index_of(&handle, near).await
     })
 }
@@ -324,13 +415,29 @@ fn configure(id: HostId, host: &Host, network: &Network) -> io::Result<()> {
     let ours = addresses.clone();
     let length = network.v6.map_or(64, |prefix| prefix.length);
     runtime()?.block_on(netlink(async move |handle: Handle| {
-        handle.link().set(LinkUnspec::new_with_name("lo").up().build()).execute().await?;
+        handle
+            .link()
+            .set(LinkUnspec::new_with_name("lo").up().build())
+            .execute()
+            .await?;
         let mac = emulator::host_mac(id, 0).to_vec();
-        handle.link().set(LinkUnspec::new_with_name("far").address(mac).build()).execute().await?;
-        handle.link().set(LinkUnspec::new_with_name("far").up().build()).execute().await?;
+        handle
+            .link()
+            .set(LinkUnspec::new_with_name("far").address(mac).build())
+            .execute()
+            .await?;
+        handle
+            .link()
+            .set(LinkUnspec::new_with_name("far").up().build())
+            .execute()
+            .await?;
         let index = index_of(&handle, "far").await?;
         for address in addresses {
-            handle.address().add(index.cast_unsigned(), address, length).execute().await?;
+            handle
+                .address()
+                .add(index.cast_unsigned(), address, length)
+                .execute()
+                .await?;
         }
         let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
         let route = RouteMessageBuilder::<Ipv6Addr>::new()
@@ -340,7 +447,10 @@ fn configure(id: HostId, host: &Host, network: &Network) -> io::Result<()> {
         handle.route().add(route).execute().await
     }))?;
     // An address is tentative for a moment even when nobody looks for duplicates.
-    while ours.iter().any(|address| std::net::UdpSocket::bind((*address, 0)).is_err()) {
+    while ours
+        .iter()
+        .any(|address| std::net::UdpSocket::bind((*address, 0)).is_err())
+    {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())

@@ -68,7 +68,12 @@ pub(crate) fn may_complain(about: &Packet) -> bool {
 
 /// The ICMP error about a packet (not a super-frame), from a router's address. Finishes the packet's checksum, as the
 /// error quotes it.
-pub(crate) fn complaint(pool: &mut Pool, about: &mut Packet, why: Complaint, from: IpAddr) -> Option<Packet> {
+pub(crate) fn complaint(
+    pool: &mut Pool,
+    about: &mut Packet,
+    why: Complaint,
+    from: IpAddr,
+) -> Option<Packet> {
     checksum::complete(&mut about.frame)?;
     let family = about.headers.family;
     let (longest, number, header) = match family {
@@ -143,7 +148,13 @@ pub(crate) fn reset(pool: &mut Pool, about: &Packet) -> Option<Packet> {
 }
 
 /// A frame with its IP header written and `length` zero bytes of transport behind it, and where those start.
-fn start(pool: &mut Pool, from: IpAddr, to: IpAddr, number: u8, length: usize) -> Option<(Frame, usize)> {
+fn start(
+    pool: &mut Pool,
+    from: IpAddr,
+    to: IpAddr,
+    number: u8,
+    length: usize,
+) -> Option<(Frame, usize)> {
     let header = if from.is_ipv4() { IPV4 } else { IPV6 };
     let at = ETHERNET + header;
     let mut data = pool.sized(at + length)?;
@@ -168,7 +179,13 @@ fn start(pool: &mut Pool, from: IpAddr, to: IpAddr, number: u8, length: usize) -
         }
         _ => return None,
     }
-    Some((Frame { data, offload: Offload::default() }, at))
+    Some((
+        Frame {
+            data,
+            offload: Offload::default(),
+        },
+        at,
+    ))
 }
 
 /// Sums up a frame from [`start`].

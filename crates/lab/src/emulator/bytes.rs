@@ -38,7 +38,9 @@ pub(crate) fn v6_at(data: &[u8], offset: usize) -> Option<Ipv6Addr> {
 /// Writes `value` at `offset`; `None` (and nothing written) when it does not fit.
 #[inline]
 pub(crate) fn put(data: &mut [u8], offset: usize, value: &[u8]) -> Option<()> {
-    data.get_mut(offset..)?.get_mut(..value.len())?.copy_from_slice(value);
+    data.get_mut(offset..)?
+        .get_mut(..value.len())?
+        .copy_from_slice(value);
     Some(())
 }
 

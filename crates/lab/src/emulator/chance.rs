@@ -76,7 +76,10 @@ mod tests {
         assert!(draws.iter().all(|draw| *draw <= most));
         let sum: Duration = draws.iter().sum();
         let mean = sum / 10_000;
-        assert!(mean.abs_diff(most / 2) < Duration::from_micros(200), "{mean:?}");
+        assert!(
+            mean.abs_diff(most / 2) < Duration::from_micros(200),
+            "{mean:?}"
+        );
         assert_eq!(chance.up_to(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -38,12 +38,20 @@ impl Sum {
 
     /// Adds the pseudo header of TCP, UDP and ICMPv6 (RFC 9293 3.1, RFC 8200 8.1).
     #[must_use]
-    pub(crate) fn pseudo_header(self, source: IpAddr, destination: IpAddr, protocol: u8, length: usize) -> Self {
+    pub(crate) fn pseudo_header(
+        self,
+        source: IpAddr,
+        destination: IpAddr,
+        protocol: u8,
+        length: usize,
+    ) -> Self {
         let add = |sum: Self, address| match address {
             IpAddr::V4(address) => sum.bytes(&address.octets()),
             IpAddr::V6(address) => sum.bytes(&address.octets()),
         };
-        let length = u64::try_from(length).unwrap_or(u64::MAX).min(u64::from(u32::MAX));
+        let length = u64::try_from(length)
+            .unwrap_or(u64::MAX)
+            .min(u64::from(u32::MAX));
         Self(add(add(self, source), destination).0 + length).word(u16::from(protocol))
     }
 
@@ -68,12 +76,18 @@ fn fold(mut sum: u64) -> u16 {
 
 /// The checksum after `old` bytes that it covers became `new` (RFC 1624, equation 3).
 pub(crate) fn adjust(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
-    Sum::default().word(!checksum).without(old).bytes(new).finish()
+    Sum::default()
+        .word(!checksum)
+        .without(old)
+        .bytes(new)
+        .finish()
 }
 
 /// Finishes the transport checksum that the sender left to the hardware, where it did. Not for super-frames.
 pub(crate) fn complete(frame: &mut Frame) -> Option<()> {
-    let Some(partial) = frame.offload.checksum.take() else { return Some(()) };
+    let Some(partial) = frame.offload.checksum.take() else {
+        return Some(());
+    };
     let start = usize::from(partial.start);
     let field = start + usize::from(partial.offset);
     let sum = Sum::default().bytes(frame.data.get(start..)?).finish();
@@ -100,7 +114,12 @@ pub(crate) fn write_transport(data: &mut [u8], headers: &Headers) -> Option<()> 
     let payload = data.get(headers.transport..)?;
     let start = match headers.protocol {
         protocol::ICMP => Sum::default(),
-        protocol => Sum::default().pseudo_header(headers.source, headers.destination, protocol, payload.len()),
+        protocol => Sum::default().pseudo_header(
+            headers.source,
+            headers.destination,
+            protocol,
+            payload.len(),
+        ),
     };
     let sum = match start.bytes(payload).finish() {
         0 if headers.protocol == protocol::UDP => 0xffff,
@@ -112,10 +131,17 @@ pub(crate) fn write_transport(data: &mut [u8], headers: &Headers) -> Option<()> 
 /// Whether the transport checksum of an unfragmented packet is right.
 #[cfg(test)]
 pub(crate) fn transport_is_valid(data: &[u8], headers: &Headers) -> bool {
-    let Some(payload) = data.get(headers.transport..) else { return false };
+    let Some(payload) = data.get(headers.transport..) else {
+        return false;
+    };
     let start = match headers.protocol {
         protocol::ICMP => Sum::default(),
-        protocol => Sum::default().pseudo_header(headers.source, headers.destination, protocol, payload.len()),
+        protocol => Sum::default().pseudo_header(
+            headers.source,
+            headers.destination,
+            protocol,
+            payload.len(),
+        ),
     };
     if headers.protocol == protocol::UDP && super::bytes::u16_at(payload, 6) == Some(0) {
         return headers.source.is_ipv4();

@@ -58,11 +58,17 @@ pub fn start(world: &World, ports: Vec<Port>, trace: Option<File>) -> io::Result
         None => None,
         Some(file) => {
             let mut start = Vec::new();
-            trace::write_start(&mut start, names.iter().map(String::as_str).chain([trace::DROPPED]));
+            trace::write_start(
+                &mut start,
+                names.iter().map(String::as_str).chain([trace::DROPPED]),
+            );
             Some(Recorder::start(file, &start)?)
         }
     };
-    let interfaces: Vec<_> = ports.iter().map(|port| (port.host, port.interface)).collect();
+    let interfaces: Vec<_> = ports
+        .iter()
+        .map(|port| (port.host, port.interface))
+        .collect();
     let mut board = Switchboard::new(world, &interfaces);
     if recorder.is_some() {
         board.keep_dropped();
@@ -77,13 +83,19 @@ pub fn start(world: &World, ports: Vec<Port>, trace: Option<File>) -> io::Result
         names,
         missed: 0,
         started: Instant::now(),
-        started_at: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        started_at: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default(),
     };
     let ear = Arc::clone(&bell);
     let thread = std::thread::Builder::new()
         .name("lab-emulator".to_owned())
         .spawn(move || edge.run(&inbox, &ear))?;
-    Ok(Emulator { orders, bell, thread: Some(thread) })
+    Ok(Emulator {
+        orders,
+        bell,
+        thread: Some(thread),
+    })
 }
 
 impl Emulator {
@@ -103,10 +115,14 @@ impl Emulator {
     }
 
     fn end(&mut self) -> io::Result<Stats> {
-        let Some(thread) = self.thread.take() else { return Ok(Stats::default()) };
+        let Some(thread) = self.thread.take() else {
+            return Ok(Stats::default());
+        };
         _ = self.orders.send(Order::Stop);
         self.bell.ring();
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the emulator's thread panicked")))
+        thread
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the emulator's thread panicked")))
     }
 }
 
@@ -158,7 +174,13 @@ impl Edge {
             self.hand_out(&mut sender);
             let timeout = self.handle_trace();
             let waiting = self.backlogs.iter().map(|backlog| !backlog.is_empty());
-            match wait(bell, self.sockets.iter().zip(waiting), timeout, &mut polled, &mut ready) {
+            match wait(
+                bell,
+                self.sockets.iter().zip(waiting),
+                timeout,
+                &mut polled,
+                &mut ready,
+            ) {
                 Ok(false) => {}
                 Ok(true) => {
                     if self.obey(inbox) {
@@ -199,7 +221,9 @@ impl Edge {
 
     /// Reads one batch of frames from a host.
     fn take_in(&mut self, port: PortId, receiver: &mut Receiver) {
-        let Some(socket) = self.sockets.get(port.0) else { return };
+        let Some(socket) = self.sockets.get(port.0) else {
+            return;
+        };
         let count = match receiver.receive(socket) {
             Batch::Frames(count) => count,
             Batch::Unreadable => {
@@ -292,7 +316,10 @@ impl Edge {
                 self.board.pool().recycle(dropped.frame.data);
             }
             recorder.handle_time(now);
-            deadline = [deadline, recorder.next_deadline()].into_iter().flatten().min();
+            deadline = [deadline, recorder.next_deadline()]
+                .into_iter()
+                .flatten()
+                .min();
         }
         deadline.map(|deadline| deadline.saturating_sub(now))
     }

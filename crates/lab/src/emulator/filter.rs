@@ -46,8 +46,15 @@ impl Filters {
                 _ if !matches_transport(filter, packet) => continue,
                 _ => {}
             }
-            let is_larger = |size: usize| filter.larger_than.is_none_or(|most| size > usize::from(most));
-            match (is_larger(packet.headers.size), is_larger(packet.headers.last_size)) {
+            let is_larger = |size: usize| {
+                filter
+                    .larger_than
+                    .is_none_or(|most| size > usize::from(most))
+            };
+            match (
+                is_larger(packet.headers.size),
+                is_larger(packet.headers.last_size),
+            ) {
                 (false, false) => {}
                 (true, true) if filter.action == FilterAction::Accept => return Verdict::Pass,
                 (true, true) => return Verdict::Take(*index, filter.action),

@@ -23,7 +23,11 @@ impl Fragmenter {
     /// Fragments of at most `mtu` bytes. The packet's checksum must be complete. IPv6 packets must have no extension
     /// headers but a fragment header; `id` marks their fragments unless they have one.
     pub(crate) fn new(mtu: u16, id: u32) -> Self {
-        Self { mtu: mtu.into(), id, done: 0 }
+        Self {
+            mtu: mtu.into(),
+            id,
+            done: 0,
+        }
     }
 
     /// The next fragment of `whole`; always call with the same one. `None` at its end, or when nothing fits the MTU.
@@ -65,7 +69,11 @@ impl Fragmenter {
             }
             Family::V6 => {
                 put(&mut data, 0, frame.get(..ETHERNET + IPV6)?)?;
-                put_u16(&mut data, ETHERNET + 4, field(FRAGMENT_HEADER + chunk.len()))?;
+                put_u16(
+                    &mut data,
+                    ETHERNET + 4,
+                    field(FRAGMENT_HEADER + chunk.len()),
+                )?;
                 put(&mut data, ETHERNET + 6, &[protocol::FRAGMENT])?;
                 let at = ETHERNET + IPV6;
                 put(&mut data, at, &[whole.headers.protocol, 0])?;
@@ -74,7 +82,11 @@ impl Fragmenter {
             }
         }
         self.done += chunk.len();
-        Packet::new(Frame { data, offload: Offload::default() }).ok()
+        Packet::new(Frame {
+            data,
+            offload: Offload::default(),
+        })
+        .ok()
     }
 }
 

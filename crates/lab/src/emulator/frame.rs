@@ -70,7 +70,10 @@ impl Offload {
         let checksum = if flags & NEEDS_CSUM == 0 {
             None
         } else {
-            Some(PartialChecksum { start: word(6)?, offset: word(8)? })
+            Some(PartialChecksum {
+                start: word(6)?,
+                offset: word(8)?,
+            })
         };
         let segments = match kind & !GSO_ECN {
             0 => None,
@@ -150,7 +153,10 @@ impl Buffer {
 
     /// Takes `count` bytes off the front; `None` when there are fewer.
     pub(crate) fn shrink_front(&mut self, count: usize) -> Option<()> {
-        self.start = self.start.checked_add(count).filter(|start| *start <= self.end)?;
+        self.start = self
+            .start
+            .checked_add(count)
+            .filter(|start| *start <= self.end)?;
         Some(())
     }
 }
@@ -239,13 +245,23 @@ mod tests {
     #[test]
     fn the_virtio_header_survives_both_ways() {
         let offload = Offload {
-            checksum: Some(PartialChecksum { start: 54, offset: 16 }),
-            segments: Some(Segments { kind: SegmentKind::TcpV6, ecn: true, size: 1440 }),
+            checksum: Some(PartialChecksum {
+                start: 54,
+                offset: 16,
+            }),
+            segments: Some(Segments {
+                kind: SegmentKind::TcpV6,
+                ecn: true,
+                size: 1440,
+            }),
         };
         let wire = offload.to_wire(86);
         assert_eq!(wire[0..2], [1, 0x84]);
         assert_eq!(Offload::from_wire(&wire), Some(offload));
-        assert_eq!(Offload::from_wire(&Offload::default().to_wire(0)), Some(Offload::default()));
+        assert_eq!(
+            Offload::from_wire(&Offload::default().to_wire(0)),
+            Some(Offload::default())
+        );
     }
 
     #[test]

@@ -54,8 +54,14 @@ pub(crate) fn read_arp(data: &[u8]) -> Option<Question> {
     let mac = array_at(data, arp::SENDER_MAC)?;
     Some(match u16_at(data, arp::OPERATION)? {
         // A probe (RFC 5227), or an announcement of one's own address.
-        1 if asker.is_unspecified() || asker == target => Question::Duplicate { target: target.into() },
-        1 => Question::Who { target: target.into(), asker: asker.into(), mac },
+        1 if asker.is_unspecified() || asker == target => Question::Duplicate {
+            target: target.into(),
+        },
+        1 => Question::Who {
+            target: target.into(),
+            asker: asker.into(),
+            mac,
+        },
         _ => Question::Other,
     })
 }
@@ -74,21 +80,41 @@ pub(crate) fn read_discovery(data: &[u8], headers: &Headers) -> Option<Question>
         return Some(Question::Other);
     }
     let target = IpAddr::V6(v6_at(data, headers.transport + 8)?);
-    let IpAddr::V6(asker) = headers.source else { return None };
+    let IpAddr::V6(asker) = headers.source else {
+        return None;
+    };
     if asker.is_unspecified() {
         return Some(Question::Duplicate { target });
     }
     // The link-layer address option is in every multicast solicitation; the Ethernet source says the same.
-    Some(Question::Who { target, asker: asker.into(), mac: array_at(data, 6)? })
+    Some(Question::Who {
+        target,
+        asker: asker.into(),
+        mac: array_at(data, 6)?,
+    })
 }
 
 /// The answer to a [`Question::Who`]: `target` is at `at`.
-pub(crate) fn answer(pool: &mut Pool, target: IpAddr, at: Mac, asker: IpAddr, asker_mac: Mac, is_router: bool) -> Option<Frame> {
+pub(crate) fn answer(
+    pool: &mut Pool,
+    target: IpAddr,
+    at: Mac,
+    asker: IpAddr,
+    asker_mac: Mac,
+    is_router: bool,
+) -> Option<Frame> {
     match (target, asker) {
         (IpAddr::V4(target), IpAddr::V4(asker)) => arp_reply(pool, target, at, asker, asker_mac),
         (IpAddr::V6(target), IpAddr::V6(asker)) => {
             // Solicited, override, and router where it is one.
-            advertisement(pool, target, at, asker, asker_mac, if is_router { 0xe0 } else { 0x60 })
+            advertisement(
+                pool,
+                target,
+                at,
+                asker,
+                asker_mac,
+                if is_router { 0xe0 } else { 0x60 },
+            )
         }
         _ => None,
     }
@@ -100,7 +126,13 @@ pub(crate) fn conflict(pool: &mut Pool, target: Ipv6Addr, at: Mac) -> Option<Fra
     advertisement(pool, target, at, all_nodes, [0x33, 0x33, 0, 0, 0, 1], 0x20)
 }
 
-fn arp_reply(pool: &mut Pool, target: Ipv4Addr, at: Mac, asker: Ipv4Addr, asker_mac: Mac) -> Option<Frame> {
+fn arp_reply(
+    pool: &mut Pool,
+    target: Ipv4Addr,
+    at: Mac,
+    asker: Ipv4Addr,
+    asker_mac: Mac,
+) -> Option<Frame> {
     let mut data = pool.sized(arp::LENGTH)?;
     address_frame(&mut data, at, asker_mac);
     put_u16(&mut data, 12, ethertype::ARP)?;
@@ -110,10 +142,20 @@ fn arp_reply(pool: &mut Pool, target: Ipv4Addr, at: Mac, asker: Ipv4Addr, asker_
     put(&mut data, arp::SENDER, &target.octets())?;
     put(&mut data, arp::TARGET_MAC, &asker_mac)?;
     put(&mut data, arp::TARGET, &asker.octets())?;
-    Some(Frame { data, offload: Offload::default() })
+    Some(Frame {
+        data,
+        offload: Offload::default(),
+    })
 }
 
-fn advertisement(pool: &mut Pool, target: Ipv6Addr, at: Mac, to: Ipv6Addr, to_mac: Mac, flags: u8) -> Option<Frame> {
+fn advertisement(
+    pool: &mut Pool,
+    target: Ipv6Addr,
+    at: Mac,
+    to: Ipv6Addr,
+    to_mac: Mac,
+    flags: u8,
+) -> Option<Frame> {
     // Four bytes of ICMPv6, flags, the target, and the target link-layer address option.
     const LENGTH: usize = 8 + 16 + 8;
     let start = ETHERNET + IPV6;
@@ -121,14 +163,21 @@ fn advertisement(pool: &mut Pool, target: Ipv6Addr, at: Mac, to: Ipv6Addr, to_ma
     data.fill(0);
     address_frame(&mut data, at, to_mac);
     put_u16(&mut data, 12, ethertype::IPV6)?;
-    put(&mut data, ETHERNET, &[0x60, 0, 0, 0, 0, 32, protocol::ICMPV6, 255])?;
+    put(
+        &mut data,
+        ETHERNET,
+        &[0x60, 0, 0, 0, 0, 32, protocol::ICMPV6, 255],
+    )?;
     put(&mut data, ETHERNET + 8, &target.octets())?;
     put(&mut data, ETHERNET + 24, &to.octets())?;
     put(&mut data, start, &[136, 0, 0, 0, flags])?;
     put(&mut data, start + 8, &target.octets())?;
     put(&mut data, start + 24, &[2, 1])?;
     put(&mut data, start + 26, &at)?;
-    let mut frame = Frame { data, offload: Offload::default() };
+    let mut frame = Frame {
+        data,
+        offload: Offload::default(),
+    };
     let headers = super::packet::read(&mut frame).ok()?;
     checksum::write_transport(&mut frame.data, &headers)?;
     Some(frame)

@@ -61,6 +61,8 @@ pub(crate) struct Headers {
     pub ports: Option<(u16, u16)>,
     /// Type and code of ICMP and ICMPv6.
     pub icmp: Option<(u8, u8)>,
+    /// The identifier of an echo message.
+    pub echo_id: Option<u16>,
     /// Size of the IP packet; of a super-frame, of its first segment.
     pub size: usize,
     /// Of a super-frame, the size of its last segment; otherwise equal to `size`.
@@ -150,7 +152,8 @@ impl Packet {
 
     /// Whether an IPv4 packet must not be fragmented; IPv6 packets never are on their way.
     pub(crate) fn dont_fragment(&self) -> bool {
-        self.headers.family == Family::V6 || u16_at(&self.frame.data, V4_FRAGMENT).is_none_or(|word| word & 0x4000 != 0)
+        self.headers.family == Family::V6
+            || u16_at(&self.frame.data, V4_FRAGMENT).is_none_or(|word| word & 0x4000 != 0)
     }
 
     /// Whether it is Packet Too Big or Fragmentation Needed.
@@ -172,7 +175,9 @@ impl Packet {
 
     /// A fragment that does not hold the transport header.
     pub(crate) fn is_later_fragment(&self) -> bool {
-        self.headers.fragment.is_some_and(|fragment| fragment.offset != 0)
+        self.headers
+            .fragment
+            .is_some_and(|fragment| fragment.offset != 0)
     }
 }
 
@@ -241,6 +246,7 @@ fn walk_v4(data: &[u8]) -> Option<Headers> {
         }),
         ports: None,
         icmp: None,
+        echo_id: None,
         size: total,
         last_size: total,
     })
@@ -266,7 +272,12 @@ fn walk_v6(data: &[u8]) -> Option<Headers> {
                 // An atomic fragment (RFC 6946) is a whole packet.
                 if offset != 0 || more {
                     let id = super::bytes::u32_at(data, at + 4)?;
-                    fragment = Some(Fragment { header: at, offset, more, id });
+                    fragment = Some(Fragment {
+                        header: at,
+                        offset,
+                        more,
+                        id,
+                    });
                 }
                 8
             }
@@ -292,6 +303,7 @@ fn walk_v6(data: &[u8]) -> Option<Headers> {
         fragment,
         ports: None,
         icmp: None,
+        echo_id: None,
         size: total,
         last_size: total,
     })
@@ -299,7 +311,10 @@ fn walk_v6(data: &[u8]) -> Option<Headers> {
 
 /// Reads the ports or the ICMP type, where they can be.
 fn read_ports(data: &[u8], headers: &mut Headers) -> Option<()> {
-    if headers.fragment.is_some_and(|fragment| fragment.offset != 0) {
+    if headers
+        .fragment
+        .is_some_and(|fragment| fragment.offset != 0)
+    {
         return Some(());
     }
     let at = headers.transport;
@@ -308,7 +323,11 @@ fn read_ports(data: &[u8], headers: &mut Headers) -> Option<()> {
             headers.ports = Some((u16_at(data, at)?, u16_at(data, at + 2)?));
         }
         (protocol::ICMP, Family::V4) | (protocol::ICMPV6, Family::V6) => {
-            headers.icmp = Some((u8_at(data, at)?, u8_at(data, at + 1)?));
+            let kind = u8_at(data, at)?;
+            headers.icmp = Some((kind, u8_at(data, at + 1)?));
+            if matches!(kind, 0 | 8 | 128 | 129) {
+                headers.echo_id = u16_at(data, at + 4);
+            }
         }
         _ => {}
     }
@@ -347,7 +366,9 @@ fn read_offload(frame: &mut Frame, headers: &mut Headers) -> Option<()> {
             return checksum::complete(frame);
         }
     }
-    let Some(segments) = frame.offload.segments else { return Some(()) };
+    let Some(segments) = frame.offload.segments else {
+        return Some(());
+    };
     let fits = match segments.kind {
         SegmentKind::TcpV4 => headers.family == Family::V4 && headers.protocol == protocol::TCP,
         SegmentKind::TcpV6 => headers.family == Family::V6 && headers.protocol == protocol::TCP,
@@ -386,7 +407,10 @@ pub(crate) fn is_routable_destination(address: IpAddr) -> bool {
 }
 
 fn is_routable_v4(address: Ipv4Addr) -> bool {
-    !(address.is_multicast() || address.is_broadcast() || address.is_loopback() || address.is_link_local())
+    !(address.is_multicast()
+        || address.is_broadcast()
+        || address.is_loopback()
+        || address.is_link_local())
 }
 
 fn is_routable_v6(address: Ipv6Addr) -> bool {

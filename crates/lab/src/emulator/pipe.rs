@@ -82,7 +82,12 @@ impl Pipe {
 
     /// Whether it does to each packet what it must not do to a super-frame as a whole.
     pub(crate) fn acts_on_segments(&self, family: Family) -> bool {
-        let Impairment { loss, duplicate, reorder, .. } = self.side(family).impairment;
+        let Impairment {
+            loss,
+            duplicate,
+            reorder,
+            ..
+        } = self.side(family).impairment;
         self.rate.is_some() || loss > 0.0 || duplicate > 0.0 || reorder > 0.0
     }
 

@@ -55,15 +55,25 @@ impl Cutter {
         write_partial_checksum(&mut data, &headers, whole.frame.offload)?;
         self.done += chunk.len();
         self.count = self.count.wrapping_add(1);
-        let offload = Offload { segments: None, ..whole.frame.offload };
-        Some(Packet { frame: Frame { data, offload }, headers })
+        let offload = Offload {
+            segments: None,
+            ..whole.frame.offload
+        };
+        Some(Packet {
+            frame: Frame { data, offload },
+            headers,
+        })
     }
 }
 
 /// Writes the IP length of the packet in `data`, and the IPv4 identification and checksum of its segment number `count`.
 fn write_lengths(data: &mut [u8], headers: &Headers, count: u16) -> Option<()> {
     match headers.family {
-        Family::V6 => put_u16(data, ETHERNET + 4, field(headers.size - super::packet::IPV6)),
+        Family::V6 => put_u16(
+            data,
+            ETHERNET + 4,
+            field(headers.size - super::packet::IPV6),
+        ),
         Family::V4 => {
             put_u16(data, ETHERNET + 2, field(headers.size))?;
             let id = u16_at(data, ETHERNET + 4)?.wrapping_add(count);
@@ -74,11 +84,26 @@ fn write_lengths(data: &mut [u8], headers: &Headers, count: u16) -> Option<()> {
 }
 
 /// Puts the pseudo header's sum where the finished checksum will go, if the checksum is unfinished.
-pub(crate) fn write_partial_checksum(data: &mut [u8], headers: &Headers, offload: Offload) -> Option<()> {
-    let Some(partial) = offload.checksum else { return Some(()) };
+pub(crate) fn write_partial_checksum(
+    data: &mut [u8],
+    headers: &Headers,
+    offload: Offload,
+) -> Option<()> {
+    let Some(partial) = offload.checksum else {
+        return Some(());
+    };
     let length = data.len().checked_sub(headers.transport)?;
-    let sum = Sum::default().pseudo_header(headers.source, headers.destination, headers.protocol, length);
-    put_u16(data, usize::from(partial.start) + usize::from(partial.offset), sum.fold())
+    let sum = Sum::default().pseudo_header(
+        headers.source,
+        headers.destination,
+        headers.protocol,
+        length,
+    );
+    put_u16(
+        data,
+        usize::from(partial.start) + usize::from(partial.offset),
+        sum.fold(),
+    )
 }
 
 #[cfg(test)]

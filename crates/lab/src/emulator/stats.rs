@@ -98,7 +98,11 @@ pub(crate) fn describe(
         Reason::Untranslatable => text.push_str("not translatable by NAT64"),
         Reason::Malformed => text.push_str("malformed"),
     }
-    let network = |id: NetworkId| networks.get(id.0).map_or("?", |network| network.name.as_str());
+    let network = |id: NetworkId| {
+        networks
+            .get(id.0)
+            .map_or("?", |network| network.name.as_str())
+    };
     _ = match place {
         Place::HostLine(port) => write!(text, ", on the line of {}", port_name(port)),
         Place::Uplink(id) => write!(text, ", on the uplink of {}", network(id)),

@@ -11,6 +11,7 @@ mod router;
 
 use super::filter::Filters;
 use super::frame::{Frame, Pool};
+use super::nat64::Translator;
 use super::neighbour::{self, Question};
 use super::packet::{Mac, NotIp, Packet, ethertype};
 use super::pipe::{Fate, Lane, Pipe};
@@ -67,6 +68,8 @@ pub(crate) struct Switchboard {
     /// Kept only while [`keep_dropped`](Self::keep_dropped) is set.
     dropped: VecDeque<Dropped>,
     keeps_dropped: bool,
+    /// Identification of the last datagram that a translator fragmented.
+    fragment_id: u32,
     pool: Pool,
     stats: Stats,
 }
@@ -104,6 +107,7 @@ struct Segment {
     ports: Vec<PortId>,
     owners: BTreeMap<IpAddr, PortId>,
     filters: Filters,
+    nat64: Option<Translator>,
     up: PipeId,
     down: PipeId,
 }
@@ -119,13 +123,16 @@ impl Switchboard {
             deliveries: VecDeque::new(),
             dropped: VecDeque::new(),
             keeps_dropped: false,
+            fragment_id: 0,
             pool: Pool::default(),
             stats: Stats::default(),
         };
         let add = |board: &mut Self, direction, end| {
             let id = PipeId(board.pipes.len());
             let stream = u64::try_from(id.0).unwrap_or(u64::MAX);
-            board.pipes.push((Pipe::new(direction, world.seed, stream), end));
+            board
+                .pipes
+                .push((Pipe::new(direction, world.seed, stream), end));
             id
         };
         for (index, network) in world.networks.iter().enumerate() {
@@ -137,14 +144,19 @@ impl Switchboard {
                 ports: Vec::new(),
                 owners: BTreeMap::new(),
                 filters: Filters::default(),
+                nat64: network.nat64.map(Translator::new),
                 up,
                 down,
             });
         }
         for (host, number) in interfaces {
             let port = PortId(board.ports.len());
-            let found = world.hosts.get(host.0).and_then(|host| host.interfaces.get(*number));
-            let Some(interface) = found.filter(|found| found.network.0 < board.segments.len()) else {
+            let found = world
+                .hosts
+                .get(host.0)
+                .and_then(|host| host.interfaces.get(*number));
+            let Some(interface) = found.filter(|found| found.network.0 < board.segments.len())
+            else {
                 debug_assert!(false, "{host:?} has no interface {number}");
                 continue;
             };
@@ -154,7 +166,10 @@ impl Switchboard {
             segment.ports.push(port);
             for address in &interface.addresses {
                 // Nobody has an address that failed duplicate address detection.
-                let failed = interface.dad_failed.iter().any(|failed| IpAddr::V6(*failed) == *address);
+                let failed = interface
+                    .dad_failed
+                    .iter()
+                    .any(|failed| IpAddr::V6(*failed) == *address);
                 if !failed {
                     segment.owners.insert(*address, port);
                 }
@@ -187,7 +202,9 @@ impl Switchboard {
     pub(crate) fn handle_frame(&mut self, port: PortId, frame: Frame, now: Duration) {
         self.handle_time(now);
         self.stats.received += 1;
-        let Some(PortState { network, up, .. }) = self.ports.get(port.0) else { return };
+        let Some(PortState { network, up, .. }) = self.ports.get(port.0) else {
+            return;
+        };
         let (network, up) = (*network, *up);
         match Packet::new(frame) {
             Ok(packet) => match neighbour::read_discovery(&packet.frame.data, &packet.headers) {
@@ -249,7 +266,11 @@ impl Switchboard {
 
     /// Answers neighbour talk at once, past all lines: it is the emulator's own plumbing, not what a world is about.
     fn handle_question(&mut self, port: PortId, question: Question, frame: Frame) {
-        let PortState { network, dad_failed, .. } = &self.ports[port.0];
+        let PortState {
+            network,
+            dad_failed,
+            ..
+        } = &self.ports[port.0];
         let answer = match question {
             Question::Who { target, asker, mac } => match self.owner(*network, target) {
                 None => return self.switch_at_once(port, frame),
@@ -258,7 +279,9 @@ impl Switchboard {
                     neighbour::answer(&mut self.pool, target, owner, asker, mac, is_router)
                 }
             },
-            Question::Duplicate { target: IpAddr::V6(target) } if dad_failed.contains(&target) => {
+            Question::Duplicate {
+                target: IpAddr::V6(target),
+            } if dad_failed.contains(&target) => {
                 neighbour::conflict(&mut self.pool, target, IMPOSTOR_MAC)
             }
             Question::Duplicate { .. } => None,
@@ -273,7 +296,7 @@ impl Switchboard {
     /// Who has an address in a network, and whether that is the router.
     fn owner(&self, network: NetworkId, address: IpAddr) -> Option<(Mac, bool)> {
         let segment = &self.segments[network.0];
-        if segment.is_router(address) {
+        if segment.is_router(address) || segment.is_translator(address) {
             return Some((GATEWAY_MAC, true));
         }
         let port = segment.owners.get(&address)?;
@@ -282,11 +305,18 @@ impl Switchboard {
 
     /// Switches a frame that passes no line.
     fn switch_at_once(&mut self, from: PortId, frame: Frame) {
-        self.switch(from, frame, |board, port, frame| board.deliver(port, frame, 0));
+        self.switch(from, frame, |board, port, frame| {
+            board.deliver(port, frame, 0)
+        });
     }
 
     /// Gives a frame to the host whose it is, or copies to all others for group addresses and unknown ones.
-    fn switch(&mut self, from: PortId, frame: Frame, mut give: impl FnMut(&mut Self, PortId, Frame)) {
+    fn switch(
+        &mut self,
+        from: PortId,
+        frame: Frame,
+        mut give: impl FnMut(&mut Self, PortId, Frame),
+    ) {
         let to = array_at::<6>(&frame.data, 0).unwrap_or(GATEWAY_MAC);
         let network = self.ports[from.0].network.0;
         let mut ports = self.segments[network].ports.iter().copied();
@@ -309,12 +339,19 @@ impl Switchboard {
 
     fn copy(&mut self, frame: &Frame) -> Option<Frame> {
         let data = self.pool.copy(&frame.data)?;
-        Some(Frame { data, offload: frame.offload })
+        Some(Frame {
+            data,
+            offload: frame.offload,
+        })
     }
 
     fn deliver(&mut self, port: PortId, frame: Frame, header_length: u16) {
         self.stats.delivered += 1;
-        self.deliveries.push_back(Delivery { port, frame, header_length });
+        self.deliveries.push_back(Delivery {
+            port,
+            frame,
+            header_length,
+        });
     }
 
     /// Sends a packet into a pipe.
@@ -331,13 +368,22 @@ impl Switchboard {
             return if packet.dont_fragment() {
                 self.refuse_size(end, packet, mtu, now);
             } else {
-                self.fragment(packet, mtu, 0, |board, fragment| board.pass(id, fragment, now));
+                self.fragment(packet, mtu, 0, |board, fragment| {
+                    board.pass(id, fragment, now)
+                });
             };
         }
         if pipe.duplicates(family)
             && let Some(frame) = self.copy(&packet.frame)
         {
-            self.pass(id, Packet { frame, headers: packet.headers }, now);
+            self.pass(
+                id,
+                Packet {
+                    frame,
+                    headers: packet.headers,
+                },
+                now,
+            );
         }
         self.pass(id, packet, now);
     }
@@ -401,7 +447,13 @@ impl Switchboard {
     }
 
     /// Does something to each fragment of a packet.
-    fn fragment(&mut self, mut whole: Packet, mtu: u16, id: u32, mut each: impl FnMut(&mut Self, Packet)) {
+    fn fragment(
+        &mut self,
+        mut whole: Packet,
+        mtu: u16,
+        id: u32,
+        mut each: impl FnMut(&mut Self, Packet),
+    ) {
         if super::checksum::complete(&mut whole.frame).is_some() {
             let mut fragmenter = Fragmenter::new(mtu, id);
             while let Some(fragment) = fragmenter.next(&whole, &mut self.pool) {
@@ -414,7 +466,11 @@ impl Switchboard {
     fn discard(&mut self, frame: Frame, reason: Reason, place: Place) {
         self.stats.count(reason);
         if self.keeps_dropped {
-            self.dropped.push_back(Dropped { frame, reason, place });
+            self.dropped.push_back(Dropped {
+                frame,
+                reason,
+                place,
+            });
         } else {
             self.pool.recycle(frame.data);
         }
@@ -435,8 +491,24 @@ impl Segment {
     fn is_router(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(address) => self.network.gateway_v4 == Some(address),
-            IpAddr::V6(address) => address == ROUTER_LINK_LOCAL || self.network.gateway_v6 == Some(address),
+            IpAddr::V6(address) => {
+                address == ROUTER_LINK_LOCAL || self.network.gateway_v6 == Some(address)
+            }
         }
+    }
+
+    /// Whether the network's router translates packets to this address into IPv4.
+    fn translates(&self, destination: IpAddr) -> bool {
+        self.nat64
+            .as_ref()
+            .is_some_and(|nat64| nat64.takes(destination))
+    }
+
+    /// Whether this is where translated packets come back to.
+    fn is_translator(&self, address: IpAddr) -> bool {
+        self.nat64
+            .as_ref()
+            .is_some_and(|nat64| nat64.is_address(address))
     }
 
     /// Whether an address lies in one of the network's prefixes.

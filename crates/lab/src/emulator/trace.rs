@@ -76,10 +76,17 @@ pub(crate) fn write_start<'a>(out: &mut Vec<u8>, interfaces: impl IntoIterator<I
 pub(crate) fn write_packet(out: &mut Vec<u8>, record: &Record<'_>) {
     let length = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
     let kept = record.data.get(..record.keep).unwrap_or(record.data);
-    let [high, low] = [record.time >> 32, record.time & 0xffff_ffff].map(|half| u32::try_from(half).unwrap_or(0));
+    let [high, low] =
+        [record.time >> 32, record.time & 0xffff_ffff].map(|half| u32::try_from(half).unwrap_or(0));
     block(out, ENHANCED_PACKET, |out| {
         let mut fixed = [0; 20];
-        let words = [length(record.interface), high, low, length(kept.len()), length(record.data.len())];
+        let words = [
+            length(record.interface),
+            high,
+            low,
+            length(kept.len()),
+            length(record.data.len()),
+        ];
         for (place, word) in fixed.as_chunks_mut::<4>().0.iter_mut().zip(words) {
             *place = word.to_ne_bytes();
         }
@@ -105,7 +112,9 @@ fn block(out: &mut Vec<u8>, kind: u32, body: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&kind.to_ne_bytes());
     out.extend_from_slice(&[0; 4]);
     body(out);
-    let length = u32::try_from(out.len() - start + 4).unwrap_or(u32::MAX).to_ne_bytes();
+    let length = u32::try_from(out.len() - start + 4)
+        .unwrap_or(u32::MAX)
+        .to_ne_bytes();
     out.extend_from_slice(&length);
     if let Some(place) = out.get_mut(start + 4..start + 8) {
         place.copy_from_slice(&length);

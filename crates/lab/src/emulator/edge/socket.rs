@@ -111,7 +111,10 @@ pub(super) fn missed(socket: &OwnedFd) -> u64 {
     if result < 0 { 0 } else { counts.drops.into() }
 }
 
-const EMPTY_VECTOR: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+const EMPTY_VECTOR: libc::iovec = libc::iovec {
+    iov_base: ptr::null_mut(),
+    iov_len: 0,
+};
 
 /// An unused entry of a batch.
 fn empty_message() -> libc::mmsghdr {
@@ -164,8 +167,14 @@ impl Receiver {
         {
             let space = buffer.space();
             *vectors = [
-                libc::iovec { iov_base: header.as_mut_ptr().cast(), iov_len: VNET_HEADER },
-                libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() },
+                libc::iovec {
+                    iov_base: header.as_mut_ptr().cast(),
+                    iov_len: VNET_HEADER,
+                },
+                libc::iovec {
+                    iov_base: space.as_mut_ptr().cast(),
+                    iov_len: space.len(),
+                },
             ];
             point(message, vectors);
         }
@@ -193,12 +202,18 @@ impl Receiver {
     }
 
     /// Frame number `index` of the last batch; `None` when it did not fit the buffer.
-    pub(super) fn frame(&mut self, index: usize, pool: &mut Pool) -> Option<([u8; VNET_HEADER], Buffer)> {
+    pub(super) fn frame(
+        &mut self,
+        index: usize,
+        pool: &mut Pool,
+    ) -> Option<([u8; VNET_HEADER], Buffer)> {
         let message = self.messages.get(index)?;
         if message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
             return None;
         }
-        let length = usize::try_from(message.msg_len).ok()?.checked_sub(VNET_HEADER)?;
+        let length = usize::try_from(message.msg_len)
+            .ok()?
+            .checked_sub(VNET_HEADER)?;
         let header = *self.headers.get(index)?;
         let buffer = self.buffers.get_mut(index)?;
         buffer.set_len(length);
@@ -228,7 +243,12 @@ impl Sender {
     }
 
     /// Sends as much of a backlog as the kernel takes now; returns how many frames it refused for good.
-    pub(super) fn send(&mut self, socket: &OwnedFd, backlog: &mut VecDeque<Delivery>, pool: &mut Pool) -> u64 {
+    pub(super) fn send(
+        &mut self,
+        socket: &OwnedFd,
+        backlog: &mut VecDeque<Delivery>,
+        pool: &mut Pool,
+    ) -> u64 {
         let mut refused = 0;
         while !backlog.is_empty() {
             let done = match self.send_batch(socket, backlog) {
@@ -251,15 +271,28 @@ impl Sender {
         refused
     }
 
-    fn send_batch(&mut self, socket: &OwnedFd, backlog: &mut VecDeque<Delivery>) -> io::Result<usize> {
+    fn send_batch(
+        &mut self,
+        socket: &OwnedFd,
+        backlog: &mut VecDeque<Delivery>,
+    ) -> io::Result<usize> {
         let mut count = 0;
-        let slots = self.headers.iter_mut().zip(self.vectors.iter_mut().zip(&mut self.messages));
+        let slots = self
+            .headers
+            .iter_mut()
+            .zip(self.vectors.iter_mut().zip(&mut self.messages));
         for (delivery, (header, (vectors, message))) in backlog.iter_mut().zip(slots) {
             *header = delivery.frame.offload.to_wire(delivery.header_length);
             let data = &mut delivery.frame.data;
             *vectors = [
-                libc::iovec { iov_base: header.as_mut_ptr().cast(), iov_len: VNET_HEADER },
-                libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() },
+                libc::iovec {
+                    iov_base: header.as_mut_ptr().cast(),
+                    iov_len: VNET_HEADER,
+                },
+                libc::iovec {
+                    iov_base: data.as_mut_ptr().cast(),
+                    iov_len: data.len(),
+                },
             ];
             point(message, vectors);
             count += 1;
@@ -301,7 +334,11 @@ impl Bell {
         #[expect(unsafe_code, reason = "a system call")]
         // SAFETY: the kernel reads eight bytes from a pointer to eight. It can fail only because the bell rings already.
         unsafe {
-            libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>());
+            libc::write(
+                self.0.as_raw_fd(),
+                (&raw const one).cast(),
+                size_of::<u64>(),
+            );
         }
     }
 
@@ -310,7 +347,11 @@ impl Bell {
         #[expect(unsafe_code, reason = "a system call")]
         // SAFETY: the kernel writes eight bytes to a pointer to eight. It can fail only because the bell is silent.
         unsafe {
-            libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>());
+            libc::read(
+                self.0.as_raw_fd(),
+                (&raw mut count).cast(),
+                size_of::<u64>(),
+            );
         }
     }
 }
@@ -324,11 +365,19 @@ pub(super) fn wait<'a>(
     polled: &mut Vec<libc::pollfd>,
     ready: &mut Vec<usize>,
 ) -> io::Result<bool> {
-    let ask = |fd: RawFd, events| libc::pollfd { fd, events, revents: 0 };
+    let ask = |fd: RawFd, events| libc::pollfd {
+        fd,
+        events,
+        revents: 0,
+    };
     polled.clear();
     polled.push(ask(bell.0.as_raw_fd(), libc::POLLIN));
     polled.extend(sockets.map(|(socket, has_backlog)| {
-        let events = if has_backlog { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
+        let events = if has_backlog {
+            libc::POLLIN | libc::POLLOUT
+        } else {
+            libc::POLLIN
+        };
         ask(socket.as_raw_fd(), events)
     }));
     let timeout = timeout.map(|timeout| libc::timespec {
@@ -344,12 +393,21 @@ pub(super) fn wait<'a>(
     };
     if count < 0 {
         let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::Interrupted { Ok(false) } else { Err(error) };
+        return if error.kind() == io::ErrorKind::Interrupted {
+            Ok(false)
+        } else {
+            Err(error)
+        };
     }
     let has_frames = |entry: &libc::pollfd| entry.revents & (libc::POLLIN | libc::POLLERR) != 0;
     let mut entries = polled.iter();
     let rings = entries.next().is_some_and(has_frames);
-    ready.extend(entries.enumerate().filter(|(_, entry)| has_frames(entry)).map(|(index, _)| index));
+    ready.extend(
+        entries
+            .enumerate()
+            .filter(|(_, entry)| has_frames(entry))
+            .map(|(index, _)| index),
+    );
     if rings {
         bell.silence();
     }

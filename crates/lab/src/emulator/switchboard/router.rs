@@ -12,9 +12,17 @@ use crate::world::model::{FilterAction, FilterDirection, NetworkId};
 use std::net::IpAddr;
 use std::time::Duration;
 
+/// What every IPv6 line carries (RFC 8200 5).
+const LEAST_MTU: u16 = 1280;
+
 impl Switchboard {
     /// A host gave its router a packet.
-    pub(super) fn route_from_host(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
+    pub(super) fn route_from_host(
+        &mut self,
+        network: NetworkId,
+        mut packet: Packet,
+        now: Duration,
+    ) {
         let destination = packet.headers.destination;
         let segment = &self.segments[network.0];
         if segment.is_router(destination) {
@@ -23,25 +31,85 @@ impl Switchboard {
         if !is_routable_source(packet.headers.source) || !is_routable_destination(destination) {
             return self.discard(packet.frame, Reason::Unroutable, Place::Router(network));
         }
-        let is_inside = segment.holds(destination);
-        if !is_inside && self.network_of(destination).is_none() {
+        let target = self.network_of(destination);
+        if target.is_none() && !segment.translates(destination) {
             return self.complain(network, packet, Complaint::NoRoute, now);
         }
         if packet.hops() <= 1 {
             return self.complain(network, packet, Complaint::TimeExceeded, now);
         }
         packet.count_hop();
-        if is_inside {
+        if target == Some(network) {
             return self.hand_over(network, packet, now);
         }
         self.filter_out(network, packet, now);
     }
 
     fn filter_out(&mut self, network: NetworkId, packet: Packet, now: Duration) {
-        match self.segments[network.0].filters.judge(&packet, FilterDirection::Out) {
-            Verdict::Pass => self.enter(self.segments[network.0].up, packet, now),
-            Verdict::Cut => self.cut(packet, |board, segment| board.filter_out(network, segment, now)),
+        match self.segments[network.0]
+            .filters
+            .judge(&packet, FilterDirection::Out)
+        {
+            Verdict::Pass => self.send_out(network, packet, now),
+            Verdict::Cut => self.cut(packet, |board, segment| {
+                board.filter_out(network, segment, now)
+            }),
             Verdict::Take(index, action) => self.obey(network, packet, index, action, now),
+        }
+    }
+
+    /// Sends a packet to the core, as IPv4 if it is for translation.
+    fn send_out(&mut self, network: NetworkId, packet: Packet, now: Duration) {
+        if !self.segments[network.0].translates(packet.headers.destination) {
+            return self.enter(self.segments[network.0].up, packet, now);
+        }
+        let Some(translator) = &mut self.segments[network.0].nat64 else {
+            return;
+        };
+        match translator.outward(packet, now) {
+            Ok(packet) => match self.network_of(packet.headers.destination) {
+                None => self.complain(network, packet, Complaint::NoRoute, now),
+                Some(target) if target == network => self.hand_over(network, packet, now),
+                Some(_) => self.enter(self.segments[network.0].up, packet, now),
+            },
+            Err(packet) => {
+                self.discard(packet.frame, Reason::Untranslatable, Place::Router(network))
+            }
+        }
+    }
+
+    /// A packet for the translator's address becomes packets for the host behind it.
+    fn bring_in(
+        &mut self,
+        network: NetworkId,
+        packet: Packet,
+        now: Duration,
+        then: fn(&mut Self, NetworkId, Packet, Duration),
+    ) {
+        let may_fragment = !packet.dont_fragment();
+        let Some(translator) = &mut self.segments[network.0].nat64 else {
+            return;
+        };
+        let packet = match translator.inward(packet, now) {
+            Ok(packet) => packet,
+            Err(packet) => {
+                return self.discard(packet.frame, Reason::Untranslatable, Place::Router(network));
+            }
+        };
+        if !may_fragment || packet.headers.size <= usize::from(LEAST_MTU) {
+            return then(self, network, packet, now);
+        }
+        // RFC 7915 4: IPv6 routers do not fragment, so the translator does, to what every IPv6 line carries.
+        let each = |board: &mut Self, packet: Packet| {
+            board.fragment_id = board.fragment_id.wrapping_add(1);
+            board.fragment(packet, LEAST_MTU, board.fragment_id, |board, fragment| {
+                then(board, network, fragment, now)
+            });
+        };
+        if packet.is_super_frame() {
+            self.cut(packet, each);
+        } else {
+            each(self, packet);
         }
     }
 
@@ -54,7 +122,12 @@ impl Switchboard {
     }
 
     /// A packet reached a network's router from the core.
-    pub(super) fn route_from_core(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
+    pub(super) fn route_from_core(
+        &mut self,
+        network: NetworkId,
+        mut packet: Packet,
+        now: Duration,
+    ) {
         if self.segments[network.0].is_router(packet.headers.destination) {
             return self.receive_at_router(network, packet, now);
         }
@@ -62,20 +135,34 @@ impl Switchboard {
             return self.complain(network, packet, Complaint::TimeExceeded, now);
         }
         packet.count_hop();
+        if self.segments[network.0].is_translator(packet.headers.destination) {
+            return self.bring_in(network, packet, now, Self::filter_in);
+        }
         self.filter_in(network, packet, now);
     }
 
     fn filter_in(&mut self, network: NetworkId, packet: Packet, now: Duration) {
-        match self.segments[network.0].filters.judge(&packet, FilterDirection::In) {
+        match self.segments[network.0]
+            .filters
+            .judge(&packet, FilterDirection::In)
+        {
             Verdict::Pass => self.hand_over(network, packet, now),
-            Verdict::Cut => self.cut(packet, |board, segment| board.filter_in(network, segment, now)),
+            Verdict::Cut => self.cut(packet, |board, segment| {
+                board.filter_in(network, segment, now)
+            }),
             Verdict::Take(index, action) => self.obey(network, packet, index, action, now),
         }
     }
 
     /// Sends a packet to the host of this network that has its destination.
     fn hand_over(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
-        let Some(port) = self.segments[network.0].owners.get(&packet.headers.destination) else {
+        if self.segments[network.0].is_translator(packet.headers.destination) {
+            return self.bring_in(network, packet, now, Self::hand_over);
+        }
+        let Some(port) = self.segments[network.0]
+            .owners
+            .get(&packet.headers.destination)
+        else {
             return self.complain(network, packet, Complaint::AddressUnreachable, now);
         };
         let port = &self.ports[port.0];
@@ -84,14 +171,26 @@ impl Switchboard {
     }
 
     /// A filter takes a packet.
-    fn obey(&mut self, network: NetworkId, packet: Packet, index: usize, action: FilterAction, now: Duration) {
+    fn obey(
+        &mut self,
+        network: NetworkId,
+        packet: Packet,
+        index: usize,
+        action: FilterAction,
+        now: Duration,
+    ) {
         let place = Place::Router(network);
         let reason = Reason::Filter(index);
-        if matches!(action, FilterAction::Drop | FilterAction::SwallowPacketTooBig) {
+        if matches!(
+            action,
+            FilterAction::Drop | FilterAction::SwallowPacketTooBig
+        ) {
             return self.discard(packet.frame, reason, place);
         }
         if packet.is_super_frame() {
-            return self.cut(packet, |board, segment| board.obey(network, segment, index, action, now));
+            return self.cut(packet, |board, segment| {
+                board.obey(network, segment, index, action, now)
+            });
         }
         let why = match action {
             FilterAction::Prohibit => Complaint::Prohibited,
@@ -110,10 +209,14 @@ impl Switchboard {
     /// A packet for the router itself.
     fn receive_at_router(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
         if packet.is_super_frame() {
-            return self.cut(packet, |board, segment| board.receive_at_router(network, segment, now));
+            return self.cut(packet, |board, segment| {
+                board.receive_at_router(network, segment, now)
+            });
         }
         let reply = match packet.headers.protocol {
-            protocol::UDP => return self.complain(network, packet, Complaint::PortUnreachable, now),
+            protocol::UDP => {
+                return self.complain(network, packet, Complaint::PortUnreachable, now);
+            }
             protocol::TCP => build::reset(&mut self.pool, &packet),
             _ => build::echo_reply(&mut self.pool, &mut packet),
         };
@@ -124,12 +227,24 @@ impl Switchboard {
     }
 
     /// A network's router drops a packet and says why.
-    pub(super) fn complain(&mut self, network: NetworkId, packet: Packet, why: Complaint, now: Duration) {
+    pub(super) fn complain(
+        &mut self,
+        network: NetworkId,
+        packet: Packet,
+        why: Complaint,
+        now: Duration,
+    ) {
         self.complain_because(network, packet, why, why.into(), false, now);
     }
 
     /// The same at the core's end of the network's uplink, which counts as that router's too.
-    pub(super) fn complain_at_core(&mut self, network: NetworkId, packet: Packet, why: Complaint, now: Duration) {
+    pub(super) fn complain_at_core(
+        &mut self,
+        network: NetworkId,
+        packet: Packet,
+        why: Complaint,
+        now: Duration,
+    ) {
         self.complain_because(network, packet, why, why.into(), true, now);
     }
 
@@ -150,10 +265,15 @@ impl Switchboard {
         if build::may_complain(&packet) {
             let router = &self.segments[network.0].network;
             let from = match packet.headers.source {
-                IpAddr::V4(_) => router.gateway_v4.map(IpAddr::V4),
+                // In a network without IPv4 the translator's address is the only one that the router has.
+                IpAddr::V4(_) => router
+                    .gateway_v4
+                    .or(router.nat64.map(|nat64| nat64.address))
+                    .map(IpAddr::V4),
                 IpAddr::V6(_) => router.gateway_v6.map(IpAddr::V6),
             };
-            let message = from.and_then(|from| build::complaint(&mut self.pool, &mut packet, why, from));
+            let message =
+                from.and_then(|from| build::complaint(&mut self.pool, &mut packet, why, from));
             if let Some(message) = message {
                 if at_core {
                     self.originate_at_core(network, message, now);
@@ -167,12 +287,12 @@ impl Switchboard {
 
     /// Sends a router's own packet on its way.
     fn originate(&mut self, network: NetworkId, packet: Packet, now: Duration) {
-        if self.segments[network.0].holds(packet.headers.destination) {
+        if self.network_of(packet.headers.destination) == Some(network) {
             if let Some(packet) = self.unless_swallowed(network, packet, FilterDirection::In) {
                 self.hand_over(network, packet, now);
             }
         } else if let Some(packet) = self.unless_swallowed(network, packet, FilterDirection::Out) {
-            self.enter(self.segments[network.0].up, packet, now);
+            self.send_out(network, packet, now);
         }
     }
 
@@ -183,7 +303,12 @@ impl Switchboard {
         }
     }
 
-    fn unless_swallowed(&mut self, network: NetworkId, packet: Packet, way: FilterDirection) -> Option<Packet> {
+    fn unless_swallowed(
+        &mut self,
+        network: NetworkId,
+        packet: Packet,
+        way: FilterDirection,
+    ) -> Option<Packet> {
         match self.segments[network.0].filters.swallows_own(&packet, way) {
             None => Some(packet),
             Some(index) => {
@@ -195,10 +320,15 @@ impl Switchboard {
 
     /// The network that an address belongs to.
     fn network_of(&self, address: IpAddr) -> Option<NetworkId> {
-        self.segments
-            .iter()
-            .position(|segment| segment.holds(address))
-            .map(NetworkId)
+        let mut segments = self.segments.iter();
+        // A translator's address may lie in another network's prefix.
+        let translator = segments.position(|segment| segment.is_translator(address));
+        let holder = || {
+            self.segments
+                .iter()
+                .position(|segment| segment.holds(address))
+        };
+        translator.or_else(holder).map(NetworkId)
     }
 }
 

@@ -45,19 +45,21 @@ impl Recorder {
         let (give_back, empty) = mpsc::channel();
         let unwritten = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&unwritten);
-        let writer = std::thread::Builder::new().name("lab-trace".to_owned()).spawn(move || {
-            let mut outcome = Ok(());
-            for mut chunk in chunks {
-                if outcome.is_ok() {
-                    outcome = file.write_all(&chunk);
+        let writer = std::thread::Builder::new()
+            .name("lab-trace".to_owned())
+            .spawn(move || {
+                let mut outcome = Ok(());
+                for mut chunk in chunks {
+                    if outcome.is_ok() {
+                        outcome = file.write_all(&chunk);
+                    }
+                    counter.fetch_sub(chunk.len(), Ordering::Relaxed);
+                    chunk.clear();
+                    // Nobody wants it back when the lab is ending.
+                    _ = give_back.send(chunk);
                 }
-                counter.fetch_sub(chunk.len(), Ordering::Relaxed);
-                chunk.clear();
-                // Nobody wants it back when the lab is ending.
-                _ = give_back.send(chunk);
-            }
-            outcome
-        })?;
+                outcome
+            })?;
         Ok(Self {
             chunk: Vec::with_capacity(2 * CHUNK),
             since: None,
@@ -103,7 +105,10 @@ impl Recorder {
         if self.chunk.is_empty() {
             return;
         }
-        let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(2 * CHUNK));
+        let next = self
+            .empty
+            .try_recv()
+            .unwrap_or_else(|_| Vec::with_capacity(2 * CHUNK));
         let chunk = std::mem::replace(&mut self.chunk, next);
         self.unwritten.fetch_add(chunk.len(), Ordering::Relaxed);
         // The writer ends only after us.

@@ -1,0 +1,252 @@
+//! Stateful NAT64 (RFC 6146) with the translation of RFC 7915, at a network's router.
+//!
+//! Bindings are endpoint-independent, as is filtering: whoever knows a binding's port may send to it. They do not expire
+//! (a lab does not last that long); when all ports are taken, the binding that was used least recently goes. Fragments
+//! are translated one by one: the first makes the others' way known, and whatever overtakes it is lost.
+
+mod header;
+mod message;
+
+use super::packet::{Headers, Packet, protocol};
+use crate::world::model::{Family, Nat64};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// The first port (or echo identifier) that a binding may get.
+const FIRST_PORT: u16 = 1024;
+/// Fragmented datagrams whose first fragment is remembered.
+const REMEMBERED_FRAGMENTS: usize = 256;
+
+/// What has ports, or identifiers in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Tcp,
+    Udp,
+    Echo,
+}
+
+/// A host's side of a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Inner {
+    kind: Kind,
+    address: Ipv6Addr,
+    port: u16,
+}
+
+/// The other side of a binding: a port of the translator's IPv4 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Outer {
+    kind: Kind,
+    port: u16,
+}
+
+/// A translator and its bindings.
+#[derive(Debug)]
+pub(crate) struct Translator {
+    prefix: Ipv6Addr,
+    address: Ipv4Addr,
+    ports: BTreeMap<Inner, u16>,
+    hosts: BTreeMap<Outer, (Inner, Duration)>,
+    /// Where the later fragments of a datagram from IPv4 go, by source, protocol and identification.
+    fragments: VecDeque<((Ipv4Addr, u8, u32), Ipv6Addr)>,
+    /// Identification of the next IPv4 packet that may be fragmented.
+    next_id: u16,
+}
+
+impl Translator {
+    pub(crate) fn new(nat64: Nat64) -> Self {
+        Self {
+            prefix: nat64.prefix,
+            address: nat64.address,
+            ports: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            fragments: VecDeque::new(),
+            next_id: 1,
+        }
+    }
+
+    /// Whether packets from inside to this address are for translation.
+    pub(crate) fn takes(&self, destination: IpAddr) -> bool {
+        matches!(destination, IpAddr::V6(destination) if self.extract(destination).is_some())
+    }
+
+    /// Whether this is the address that packets from IPv4 come back to.
+    pub(crate) fn is_address(&self, destination: IpAddr) -> bool {
+        destination == IpAddr::V4(self.address)
+    }
+
+    /// IPv6 from inside becomes IPv4. What cannot be translated comes back, no longer whole.
+    pub(crate) fn outward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Packet> {
+        if self.try_outward(&mut packet, now).is_none() {
+            return Err(packet);
+        }
+        reread(packet)
+    }
+
+    /// IPv4 for the translator's address becomes IPv6. What cannot be translated comes back, no longer whole.
+    pub(crate) fn inward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Packet> {
+        if self.try_inward(&mut packet, now).is_none() {
+            return Err(packet);
+        }
+        reread(packet)
+    }
+
+    fn try_outward(&mut self, packet: &mut Packet, now: Duration) -> Option<()> {
+        let headers = packet.headers;
+        let (IpAddr::V6(source), IpAddr::V6(destination)) = (headers.source, headers.destination)
+        else {
+            return None;
+        };
+        let to = self.extract(destination)?;
+        if packet.is_icmp_error() {
+            return message::outward(self, packet, source, to);
+        }
+        let port = match (port_of(&headers, Of::Source), headers.fragment) {
+            (Some((kind, port)), _) => Some(self.bind(
+                Inner {
+                    kind,
+                    address: source,
+                    port,
+                },
+                now,
+            )?),
+            // A later fragment goes where its first one went, and has no port to change.
+            (None, Some(fragment)) if fragment.offset != 0 && has_ports(headers.protocol) => None,
+            (None, _) => return None,
+        };
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        header::to_v4(&mut packet.frame, &headers, self.address, to, port, id)
+    }
+
+    fn try_inward(&mut self, packet: &mut Packet, now: Duration) -> Option<()> {
+        let headers = packet.headers;
+        let IpAddr::V4(source) = headers.source else {
+            return None;
+        };
+        let from = self.embed(source);
+        if packet.is_icmp_error() {
+            return message::inward(self, packet, from);
+        }
+        let Some((kind, port)) = port_of(&headers, Of::Destination) else {
+            let fragment = headers.fragment.filter(|fragment| fragment.offset != 0)?;
+            let datagram = (source, headers.protocol, fragment.id);
+            let (_, to) = self
+                .fragments
+                .iter()
+                .rev()
+                .find(|(known, _)| *known == datagram)?;
+            return header::to_v6(&mut packet.frame, &headers, from, *to, None);
+        };
+        let (inner, used) = self.hosts.get_mut(&Outer { kind, port })?;
+        *used = now;
+        let inner = *inner;
+        if let Some(fragment) = headers.fragment {
+            if self.fragments.len() >= REMEMBERED_FRAGMENTS {
+                self.fragments.pop_front();
+            }
+            self.fragments
+                .push_back(((source, headers.protocol, fragment.id), inner.address));
+        }
+        header::to_v6(
+            &mut packet.frame,
+            &headers,
+            from,
+            inner.address,
+            Some(inner.port),
+        )
+    }
+
+    /// The port that stands for a host's port.
+    fn bind(&mut self, inner: Inner, now: Duration) -> Option<u16> {
+        let port = match self.ports.get(&inner) {
+            Some(port) => *port,
+            None => self.free_port(inner)?,
+        };
+        self.ports.insert(inner, port);
+        self.hosts.insert(
+            Outer {
+                kind: inner.kind,
+                port,
+            },
+            (inner, now),
+        );
+        Some(port)
+    }
+
+    /// A port for a new binding: the host's own if nobody has it, the next one if somebody has, or the one that was
+    /// used least recently.
+    fn free_port(&mut self, inner: Inner) -> Option<u16> {
+        let kind = inner.kind;
+        let wanted = inner.port.max(FIRST_PORT);
+        let candidates = (wanted..=u16::MAX).chain(FIRST_PORT..wanted);
+        let mut oldest: Option<(Duration, u16)> = None;
+        for port in candidates {
+            match self.hosts.get(&Outer { kind, port }) {
+                None => return Some(port),
+                Some((_, used)) if oldest.is_none_or(|(than, _)| *used < than) => {
+                    oldest = Some((*used, port))
+                }
+                Some(_) => {}
+            }
+        }
+        let (_, port) = oldest?;
+        let (displaced, _) = self.hosts.remove(&Outer { kind, port })?;
+        self.ports.remove(&displaced);
+        Some(port)
+    }
+
+    /// The IPv4 address inside an address of the prefix (RFC 6052 2.2, /96).
+    fn extract(&self, address: Ipv6Addr) -> Option<Ipv4Addr> {
+        let (address, prefix) = (u128::from(address), u128::from(self.prefix));
+        let low = u32::try_from(address & u128::from(u32::MAX)).ok()?;
+        (address >> 32 == prefix >> 32).then(|| Ipv4Addr::from(low))
+    }
+
+    /// An IPv4 address as hosts inside see it.
+    fn embed(&self, address: Ipv4Addr) -> Ipv6Addr {
+        Ipv6Addr::from(u128::from(self.prefix) >> 32 << 32 | u128::from(u32::from(address)))
+    }
+}
+
+/// Which end of a packet.
+#[derive(Clone, Copy)]
+enum Of {
+    Source,
+    Destination,
+}
+
+fn has_ports(number: u8) -> bool {
+    matches!(number, protocol::TCP | protocol::UDP)
+}
+
+/// The port of one end of a packet, or the identifier of an echo message.
+fn port_of(headers: &Headers, end: Of) -> Option<(Kind, u16)> {
+    if let Some((source, destination)) = headers.ports {
+        let kind = if headers.protocol == protocol::TCP {
+            Kind::Tcp
+        } else {
+            Kind::Udp
+        };
+        let port = match end {
+            Of::Source => source,
+            Of::Destination => destination,
+        };
+        return Some((kind, port));
+    }
+    let is_echo = match headers.family {
+        Family::V4 => matches!(headers.icmp, Some((0 | 8, 0))),
+        Family::V6 => matches!(headers.icmp, Some((128 | 129, 0))),
+    };
+    // RFC 7915 4.2, 5.2: the checksum of a fragmented echo cannot be translated without the rest of it.
+    (is_echo && headers.fragment.is_none()).then_some((Kind::Echo, headers.echo_id?))
+}
+
+fn reread(packet: Packet) -> Result<Packet, Packet> {
+    let headers = packet.headers;
+    Packet::new(packet.frame).map_err(|(_, frame)| Packet { frame, headers })
+}
+
+#[cfg(test)]
+mod tests;
