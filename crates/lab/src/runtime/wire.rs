@@ -6,6 +6,7 @@
 use crate::emulator;
 use crate::world::model::{Host, HostId, Interface, Network, World};
 use futures_util::TryStreamExt;
+use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::io;
@@ -194,11 +195,10 @@ async fn address(
             (_, IpAddr::V4(_)) => 32,
             (_, IpAddr::V6(_)) => 128,
         };
-        let added = handle
-            .address()
-            .add(index, *address, length)
-            .execute()
-            .await;
+        let mut request = handle.address().add(index, *address, length);
+        // Without this flag even a host that detects no duplicates cannot bind the address for a moment.
+        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        let added = request.execute().await;
         match added {
             // A host whose IPv6 is switched off by sysctl keeps its IPv6 addresses only on paper.
             Err(_) if address.is_ipv6() && ipv6_disabled(host) => {}
@@ -270,7 +270,8 @@ async fn duplicate_addresses(
     }
     // Detection starts after a random delay of up to one second and takes another.
     for _ in 0..60 {
-        let table = std::fs::read_to_string("/proc/net/if_inet6")?;
+        // Not `/proc/net`, which shows the namespace of the process's first thread.
+        let table = std::fs::read_to_string("/proc/thread-self/net/if_inet6")?;
         if interface
             .dad_failed
             .iter()
