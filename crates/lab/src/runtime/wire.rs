@@ -196,8 +196,10 @@ async fn address(
             (_, IpAddr::V6(_)) => 128,
         };
         let mut request = handle.address().add(index, *address, length);
-        // Without this flag even a host that detects no duplicates cannot bind the address for a moment.
-        request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        if address.is_ipv6() {
+            // Without this flag even a host that detects no duplicates cannot bind the address for a moment.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        }
         let added = request.execute().await;
         match added {
             // A host whose IPv6 is switched off by sysctl keeps its IPv6 addresses only on paper.
