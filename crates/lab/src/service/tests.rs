@@ -111,6 +111,7 @@ pub(crate) fn world(addresses: Vec<IpAddr>) -> World {
         name: "loopback".to_owned(),
         summary: String::new(),
         seed: 0,
+        needs: Vec::new(),
         networks: vec![Network {
             name: "loopback".to_owned(),
             v4: Some(Prefix {

@@ -105,6 +105,11 @@ pub(super) static WORLD: Section = Section {
             "seed of everything random (loss, jitter); default 1",
         ),
         key(
+            "needs",
+            NAMES,
+            "programs that must be installed for this world; most need none",
+        ),
+        key(
             "networks",
             Shape::MapOf(&Shape::Section(&NETWORK)),
             "the networks by name",

@@ -26,6 +26,8 @@ pub struct World {
     pub summary: String,
     /// Seed of everything random in it (loss, jitter); printed with every failure.
     pub seed: u64,
+    /// Programs that must be installed for it, such as `nft`; most worlds need none.
+    pub needs: Vec<String>,
     /// The networks; each has a router that joins it to the core.
     pub networks: Vec<Network>,
     /// The hosts.

@@ -46,6 +46,7 @@ pub(super) fn world(
     world.summary = summary.unwrap_or_default();
     let names = Names::of(&world);
     world.check = check_plan(&mut reader, &goals, &names, world.client);
+    world.needs = goals.needs;
     world.expect = goals.expect;
     world.near_miss_of = goals.near_miss_of;
     Some(world)
@@ -58,6 +59,7 @@ fn parts(reader: &mut Reader<'_>, merged: &Merged) -> Option<World> {
         name: String::new(),
         summary: String::new(),
         seed: reader.number(&fields, "seed").unwrap_or(1),
+        needs: Vec::new(),
         networks: Vec::new(),
         hosts: Vec::new(),
         filters: Vec::new(),
@@ -114,6 +116,7 @@ fn client(
 /// What a world is for: it is inherited, but a fault does not change it.
 #[derive(Default)]
 struct Goals {
+    needs: Vec<String>,
     expect: Vec<Code>,
     near_miss_of: Vec<Code>,
     host: Option<(String, At)>,
@@ -140,6 +143,7 @@ fn goals(
             return None;
         }
         let more = goals_of(reader, other);
+        goals.needs.extend(more.needs);
         goals.expect.extend(more.expect);
         goals.near_miss_of.extend(more.near_miss_of);
         if more.arguments != goals.arguments {
@@ -148,6 +152,8 @@ fn goals(
         unite(reader, &mut goals.host, more.host);
         unite(reader, &mut goals.target, more.target);
     }
+    goals.needs.sort();
+    goals.needs.dedup();
     goals.expect.sort();
     goals.expect.dedup();
     goals.near_miss_of.sort();
@@ -172,6 +178,9 @@ fn goals_of(reader: &mut Reader<'_>, chain: &[Layer]) -> Goals {
     let mut goals = Goals::default();
     for layer in chain {
         let fields = reader.fields_again(&layer.root, &WORLD);
+        if fields.get("needs").is_some() {
+            goals.needs = reader.texts(fields.get("needs"));
+        }
         if fields.get("expect").is_some() {
             goals.expect = codes(reader, fields.get("expect"));
         }

@@ -149,7 +149,7 @@ static NEAR_MISSES: &[Shipped] = near_misses![
     "aaaa-truncated",
     "aaaa-late-40ms",
     "both-types-slow",
-    "a-answers-after-1s",
+    "a-answers-after-500ms",
     "hint-names-one-address",
     "one-ns-without-aaaa",
     "glue-of-one-ns-without-aaaa",

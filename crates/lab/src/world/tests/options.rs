@@ -24,6 +24,7 @@ fn body(mut world: World) -> World {
     world.name = standard.name;
     world.summary = standard.summary;
     world.check = standard.check;
+    world.needs.clear();
     world.expect.clear();
     world.near_miss_of.clear();
     world
@@ -54,7 +55,7 @@ fn without_its_fault_a_world_is_its_base_and_expects_nothing() {
             "bind-nginx-incident",
         ];
         if !more.contains(&shipped.name()) {
-            assert_eq!(body(healthy), standard, "{}", shipped.name());
+            assert!(body(healthy) == standard, "{}", shipped.name());
             same += 1;
         }
     }
@@ -66,9 +67,8 @@ fn a_world_that_expects_something_has_a_fault() {
     for shipped in World::shipped() {
         let world = loaded(shipped.name());
         if !world.expect.is_empty() {
-            assert_ne!(
-                body(world),
-                body(without_fault(shipped.name())),
+            assert!(
+                body(world) != body(without_fault(shipped.name())),
                 "{}",
                 shipped.name()
             );
@@ -96,7 +96,7 @@ fn ten_pairs_of_faults_merge_and_expect_both() {
             for rule in &alone.dns_rules {
                 assert!(both.dns_rules.contains(rule), "{one} and {other}");
             }
-            assert_ne!(body(both.clone()), body(alone), "{one} and {other}");
+            assert!(body(both.clone()) != body(alone), "{one} and {other}");
         }
         // The order does not matter: the faults of a pair touch different things.
         let options = LoadOptions {
@@ -104,7 +104,7 @@ fn ten_pairs_of_faults_merge_and_expect_both() {
             ..LoadOptions::default()
         };
         let swapped = loaded_with(other, &options);
-        assert_eq!(swapped.hosts, both.hosts, "{one} and {other}");
+        assert!(swapped.hosts == both.hosts, "{one} and {other}");
         assert_eq!(swapped.expect, both.expect, "{one} and {other}");
     }
 }
