@@ -8,7 +8,7 @@ mod smtp;
 mod spf;
 
 pub(crate) use collect::{Mail, banners, exchanges, policy};
-pub(crate) use smtp::{Banner, Introduction};
+pub(crate) use smtp::Banner;
 
 use crate::codes::finding;
 use crate::names::{Fresh, Judgement, Lookup, Server, evidence};

@@ -20,7 +20,6 @@ pub(crate) use answers::{answers, cache_notes};
 pub(crate) use ask::{Asker, has_route};
 pub(crate) use collect::Inquiry;
 pub(crate) use fresh::{Fresh, failure};
-pub(crate) use global::special_purpose;
 pub(crate) use observation::{Lookup, NamesObservation, Role, Server, ServerId, evidence};
 pub(crate) use rules::{
     Existence, Expectation, Judgement, existence, judge, judge_zone, probeable,

@@ -52,7 +52,7 @@ impl Options {
             local: false,
             client: None,
             timeout: Duration::from_secs(5),
-            max_ttl: Duration::from_secs(3600),
+            max_ttl: Duration::from_hours(1),
         }
     }
 

@@ -167,7 +167,7 @@ impl<'a> Run<'a> {
         );
         let addresses = [address];
         let (path, ptr) = join(
-            path::collect(&plan),
+            Box::pin(path::collect(&plan)),
             ptr::collect(&self.asker, &self.resolvers, &addresses),
         )
         .await;
@@ -222,9 +222,8 @@ impl<'a> Run<'a> {
             .await
         };
         let policy = mail::policy(self.ask_of(), &domain);
-        // Boxed: together these futures are large, and they live in one frame.
         let ((names, own_zone), (spf, txt), ((path, ptr), (banners, forward))) =
-            join3(join(names, own_zone), policy, rest).boxed().await;
+            Box::pin(join3(join(names, own_zone), policy, rest)).await;
         let mail = MailObservation {
             domain,
             hosts: names.iter().map(mail_host).collect(),
@@ -271,7 +270,7 @@ impl<'a> Run<'a> {
             known.iter().any(offers_h3),
         );
         let (path, ptr) = join(
-            path::collect(&plan),
+            Box::pin(path::collect(&plan)),
             ptr::collect(&self.asker, &self.resolvers, &addresses),
         )
         .await;

@@ -3,7 +3,7 @@
 use super::Exchanges;
 use super::smtp::{self, Banner};
 use super::spf::{
-    self, DomainSpec, Lengths, Matcher, Mechanism, Policy, Record, Resolved, Rule, SpfError,
+    DomainSpec, Lengths, Matcher, Mechanism, Policy, Record, Resolved, Rule, SpfError,
 };
 use crate::names::{Asker, Fresh, ServerId, failure, fresh};
 use futures_util::future::{BoxFuture, join_all};
@@ -264,7 +264,7 @@ async fn exchangers(mail: Mail<'_>, domain: &Name, lengths: Lengths) -> Matcher 
     hosts(mail, &names, lengths).await
 }
 
-async fn hosts(mail: Mail<'_>, names: &[Name], lengths: spf::Lengths) -> Matcher {
+async fn hosts(mail: Mail<'_>, names: &[Name], lengths: Lengths) -> Matcher {
     let questions = names
         .iter()
         .flat_map(|name| [(name, RecordType::A), (name, RecordType::AAAA)]);

@@ -1,5 +1,6 @@
 //! The `mail.*` codes and what looks like them.
 
+use super::smtp::Introduction;
 use super::spf::{Matcher, Net, Policy, Qualifier, Rule};
 use super::*;
 use crate::names::fixture::{RESOLVER, answered, asked, name, servers, silenced};

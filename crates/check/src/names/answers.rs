@@ -28,12 +28,15 @@ pub(crate) fn answers(servers: &[Server], lookups: &[Lookup]) -> Vec<Answer> {
                 ttl_seconds: lookup.ttl(),
                 elapsed_seconds: lookup.elapsed,
             };
+            // Servers rotate the order of the same records.
+            let mut data = answer.data.clone();
+            data.sort();
             let key = (
                 answer.server.clone(),
                 answer.transport.clone(),
                 answer.question.clone(),
                 answer.outcome.clone(),
-                answer.data.clone(),
+                data,
             );
             shown.insert(key).then_some(answer)
         })
@@ -83,7 +86,14 @@ fn cached(
 /// A sentence for each server that answered from its cache.
 pub(crate) fn cache_notes(answers: &[Answer]) -> Vec<String> {
     let mut by_server: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for answer in answers.iter().filter(|answer| answer.cached == Some(true)) {
+    // How the zone was found is of no interest.
+    let data =
+        |answer: &&Answer| !answer.question.ends_with(" SOA") && !answer.question.ends_with(" NS");
+    for answer in answers
+        .iter()
+        .filter(|answer| answer.cached == Some(true))
+        .filter(data)
+    {
         by_server
             .entry(&answer.server)
             .or_default()

@@ -179,7 +179,8 @@ impl Asker {
             ..AskOptions::default()
         };
         let question = Question::new(name.clone(), rtype);
-        let exchange = client.ask(&question, &options).await;
+        // Boxed, because dozens of these are in flight inside one another's frames.
+        let exchange = Box::pin(client.ask(&question, &options)).await;
         lookup.elapsed = exchange.elapsed.as_secs_f64();
         lookup.sent = 1;
         lookup.transport = exchange.transport;

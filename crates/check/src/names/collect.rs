@@ -7,7 +7,7 @@ mod zone;
 
 use super::ask::Asker;
 use super::observation::{Lookup, NamesObservation, Outcome, Pair, ServerId};
-use super::rules::{self, timing};
+use super::rules::timing;
 use super::synthesis::{Nat64Prefix, PROBE_NAME};
 use futures_util::future::{join, join_all};
 use std::collections::BTreeSet;
@@ -242,7 +242,7 @@ impl<'a> Inquiry<'a> {
             let name = &pair.name;
             let mut gaps = vec![pair.gap()];
             gaps.extend(self.more_pairs(pair.server, name, PAIRS).await);
-            if rules::timing::median_gap(&gaps).is_some_and(|gap| gap > timing::RESOLUTION_DELAY) {
+            if timing::median_gap(&gaps).is_some_and(|gap| gap > timing::RESOLUTION_DELAY) {
                 self.more_pairs(pair.server, name, MORE_PAIRS).await;
             }
         }))

@@ -153,7 +153,6 @@ pub(crate) fn healthy() -> NamesObservation {
     }
     names.zones.push(Zone {
         apex: name("lab.test"),
-        asked: name("www.lab.test"),
         name_servers: vec![
             name_server("ns1.lab.test", "198.51.100.53", "2e00:5::53"),
             name_server("ns2.lab.test", "203.0.113.53", "2e00:f::53"),

@@ -13,9 +13,8 @@ struct Block {
 }
 
 const fn block(segments: [u16; 8], length: u32, what: &'static str) -> Block {
-    let [a, b, c, d, e, f, g, h] = segments;
     Block {
-        prefix: Ipv6Addr::new(a, b, c, d, e, f, g, h),
+        prefix: Ipv6Addr::from_segments(segments),
         length,
         what,
     }

@@ -152,6 +152,15 @@ impl Reply {
             .filter(move |record| record.owner == owner && record.rtype() != RecordType::CNAME)
     }
 
+    /// Neither data nor "there is none", but whom to ask instead.
+    pub(crate) fn is_referral(&self) -> bool {
+        let has = |rtype| self.authority.iter().any(|record| record.rtype() == rtype);
+        !self.authoritative
+            && self.answers.is_empty()
+            && has(RecordType::NS)
+            && !has(RecordType::SOA)
+    }
+
     /// The SOA of a negative answer, with how long that may be kept
     /// ([RFC 2308, section 5](https://www.rfc-editor.org/rfc/rfc2308#section-5)).
     pub(crate) fn negative_ttl(&self) -> Option<u32> {
@@ -199,12 +208,15 @@ impl Lookup {
             .or_else(|| self.reply().and_then(Reply::negative_ttl))
     }
 
-    /// `NOERROR`, `NODATA`, `NXDOMAIN`, ..., `timeout`, `unreachable`, `malformed`, as in the report.
+    /// `NOERROR`, `NODATA`, `CNAME`, `referral`, `NXDOMAIN`, ..., `timeout`, `unreachable`, `malformed`, as in the
+    /// report.
     pub(crate) fn outcome_word(&self) -> String {
         match &self.outcome {
             Outcome::Reply(reply) if reply.rcode == Rcode::NOERROR => {
                 if self.records().next().is_some() {
                     "NOERROR".to_owned()
+                } else if reply.is_referral() {
+                    "referral".to_owned()
                 } else if reply.aliases(&self.name).is_empty() {
                     "NODATA".to_owned()
                 } else {
@@ -221,7 +233,7 @@ impl Lookup {
     fn saw(&self) -> String {
         match &self.outcome {
             Outcome::Reply(reply) => {
-                let mut said = match self.outcome_word().as_str() {
+                let said = match self.outcome_word().as_str() {
                     "NODATA" => "NOERROR without records".to_owned(),
                     "CNAME" => format!(
                         "an alias of `{}`",
@@ -240,11 +252,11 @@ impl Lookup {
                     }
                     word => word.to_owned(),
                 };
-                if let Some(ttl) = self.ttl() {
-                    said.push_str(&format!(" (TTL {ttl})"));
-                }
-                said.push_str(&format!(" after {:.3} s", self.elapsed));
-                said
+                let ttl = self
+                    .ttl()
+                    .map(|ttl| format!(" (TTL {ttl})"))
+                    .unwrap_or_default();
+                format!("{said}{ttl} after {:.3} s", self.elapsed)
             }
             Outcome::Silent => format!(
                 "no answer to {} {} within {:.1} s",
@@ -282,8 +294,6 @@ impl Pair {
 #[derive(Clone, Debug)]
 pub(crate) struct Zone {
     pub(crate) apex: Name,
-    /// The name that its servers were asked for.
-    pub(crate) asked: Name,
     pub(crate) name_servers: Vec<NameServer>,
     /// What the zone above hands out; `None` when nobody could be asked or the answer was no referral.
     pub(crate) referral: Option<Referral>,

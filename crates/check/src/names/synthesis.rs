@@ -39,15 +39,6 @@ fn extract(address: Ipv6Addr, layout: Layout) -> Ipv4Addr {
 }
 
 impl Nat64Prefix {
-    /// The /96 that begins with this address, whose last four octets are ignored.
-    pub(crate) fn of_96(prefix: Ipv6Addr) -> Self {
-        let [(_, layout), ..] = LAYOUTS;
-        Self {
-            prefix: Ipv6Addr::from(u128::from(prefix) & !0xffff_ffff),
-            layout,
-        }
-    }
-
     /// The first address of the prefix, if it is a /96.
     pub(crate) fn as_96(&self) -> Option<Ipv6Addr> {
         let [(_, layout), ..] = LAYOUTS;
@@ -143,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_not_synthesised_is_not_recognised() {
         assert_eq!(Nat64Prefix::of_probe("2e00:5::80".parse().unwrap()), None);
-        let prefix = Nat64Prefix::of_96("64:ff9b::".parse().unwrap());
+        let prefix = Nat64Prefix::of_probe("64:ff9b::192.0.0.170".parse().unwrap()).unwrap();
         assert_eq!(prefix.unmap("2e00:5::80".parse().unwrap()), None);
     }
 }

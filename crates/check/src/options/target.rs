@@ -71,25 +71,21 @@ impl Target {
                 character: found,
             });
         }
-        let (scheme, authority, path) = match trimmed.split_once("://") {
-            Some((scheme, rest)) => {
-                let scheme = scheme.to_ascii_lowercase();
-                if scheme != "http" && scheme != "https" {
-                    return Err(TargetError::Scheme { scheme });
-                }
-                let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-                let (authority, path) = rest.split_at(end);
-                (Some(scheme), authority, request_path(path))
+        let (scheme, authority, path) = if let Some((scheme, rest)) = trimmed.split_once("://") {
+            let scheme = scheme.to_ascii_lowercase();
+            if scheme != "http" && scheme != "https" {
+                return Err(TargetError::Scheme { scheme });
             }
-            None => {
-                if let Some((host, path)) = trimmed.split_once('/') {
-                    return Err(TargetError::PathWithoutScheme {
-                        host: host.to_owned(),
-                        path: path.to_owned(),
-                    });
-                }
-                (None, trimmed, "/".to_owned())
-            }
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(end);
+            (Some(scheme), authority, request_path(path))
+        } else if let Some((host, path)) = trimmed.split_once('/') {
+            return Err(TargetError::PathWithoutScheme {
+                host: host.to_owned(),
+                path: path.to_owned(),
+            });
+        } else {
+            (None, trimmed, "/".to_owned())
         };
         if let Some((_, host)) = authority.rsplit_once('@') {
             return Err(TargetError::Credentials {
@@ -127,10 +123,17 @@ fn request_path(text: &str) -> String {
         if byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("%{byte:02X}"));
+            path.push('%');
+            path.extend([byte >> 4, byte & 0xf].map(hex_digit));
         }
     }
     path
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16)
+        .unwrap_or('0')
+        .to_ascii_uppercase()
 }
 
 fn host_and_port(authority: &str, in_url: bool) -> Result<(TargetHost, Option<u16>), TargetError> {

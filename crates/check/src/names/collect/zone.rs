@@ -107,7 +107,6 @@ impl Inquiry<'_> {
         }
         Zone {
             apex,
-            asked,
             name_servers,
             referral,
         }

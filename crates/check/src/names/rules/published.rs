@@ -13,7 +13,8 @@ use twinstack_finding::Evidence;
 
 pub(super) fn judge(case: &Case<'_>, judgement: &mut Judgement) {
     let v6_missing = missing(case, Kind::Aaaa);
-    if v6_missing && !case.expectation.v4_only_is_fine {
+    // IPv4 alone may be as meant; nothing at all is not.
+    if v6_missing && (!case.expectation.v4_only_is_fine || missing(case, Kind::A)) {
         judgement.findings.push(aaaa_missing(case));
     }
     if missing(case, Kind::A) && !case.published.v6.is_empty() {

@@ -141,7 +141,9 @@ mod missing {
             &["www.lab.test. 300 AAAA 64:ff9b::198.51.100.80"],
         );
         publish(&mut names, &everybody(), RecordType::HTTPS, &[]);
-        names.synthesis = vec![Nat64Prefix::of_96("64:ff9b::".parse().unwrap())];
+        names.synthesis = Nat64Prefix::of_probe("64:ff9b::192.0.0.170".parse().unwrap())
+            .into_iter()
+            .collect();
         check(&names, &["dns.aaaa-missing"]);
         let v4_only = Expectation {
             v4_only_is_fine: true,
@@ -166,6 +168,11 @@ mod missing {
         publish(&mut names, &everybody(), RecordType::HTTPS, &[]);
         let judgement = check(&names, &["dns.aaaa-missing"]);
         assert!(judgement.findings[0].message.contains("no address at all"));
+        let v4_only = Expectation {
+            v4_only_is_fine: true,
+            ..expectation()
+        };
+        check_with(&names, &v4_only, &["dns.aaaa-missing"]);
     }
 
     #[test]
@@ -336,7 +343,9 @@ mod published {
     #[test]
     fn the_translators_prefix_published_by_the_zone_itself() {
         let mut names = with_aaaa(&["www.lab.test. 300 AAAA 64:ff9b::198.51.100.80"]);
-        names.synthesis = vec![Nat64Prefix::of_96("64:ff9b::".parse().unwrap())];
+        names.synthesis = Nat64Prefix::of_probe("64:ff9b::192.0.0.170".parse().unwrap())
+            .into_iter()
+            .collect();
         check(&names, &["dns.aaaa-not-global"]);
     }
 

@@ -19,7 +19,7 @@ struct Hint<'a> {
 ///
 /// Alias mode carries none ([RFC 9460, section 2.4.2](https://www.rfc-editor.org/rfc/rfc9460#section-2.4.2)); a target of
 /// `.` is the owner itself.
-fn hints<'a>(names: &'a NamesObservation) -> Vec<Hint<'a>> {
+fn hints(names: &NamesObservation) -> Vec<Hint<'_>> {
     let mut found = Vec::new();
     let asked = names
         .lookups
