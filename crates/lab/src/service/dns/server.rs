@@ -30,7 +30,8 @@ pub(super) enum Responder {
     Recursive(Arc<Resolver>),
 }
 
-/// Queries of one socket that may wait for their answers at a time; further ones are dropped, as by any busy server.
+/// Queries of one socket that may wait for their answers at a time; further ones stay in the kernel's buffer, which
+/// drops what it cannot hold, as with any busy server.
 const MOST_QUERIES: usize = 2048;
 
 /// The same for one TCP connection; there, reading waits (RFC 7766 section 6.2.1.1 wants them answered in parallel).
@@ -129,13 +130,11 @@ impl Server {
 pub(super) async fn over_udp(server: Arc<Server>, socket: Arc<Datagrams>) {
     let room = Arc::new(Semaphore::new(MOST_QUERIES));
     let mut buffer = vec![0; usize::from(u16::MAX)];
-    loop {
+    // The semaphore is never closed, so this loop ends with the runtime.
+    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         let Ok(envelope) = socket.receive(&mut buffer).await else {
             // An ICMP error of an earlier answer, or a moment without memory.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            continue;
-        };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             continue;
         };
         let octets = buffer.get(..envelope.length).unwrap_or_default().to_vec();
@@ -158,20 +157,15 @@ pub(super) async fn over_tcp(server: Arc<Server>, peer: Peer, stream: TcpStream)
     let (mut reader, writer) = stream.into_split();
     let writer = Arc::new(Mutex::new(writer));
     let room = Arc::new(Semaphore::new(MOST_PIPELINED));
-    loop {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
+    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
         let message = async {
             let length = reader.read_u16().await?;
             let mut octets = vec![0; usize::from(length)];
             reader.read_exact(&mut octets).await?;
             Ok::<_, std::io::Error>(octets)
         };
-        let octets = match tokio::time::timeout(IDLE, message).await {
-            Ok(Ok(octets)) => octets,
-            Ok(Err(_)) | Err(_) => break,
+        let Ok(Ok(octets)) = tokio::time::timeout(IDLE, message).await else {
+            break;
         };
         let (server, writer) = (Arc::clone(&server), Arc::clone(&writer));
         tokio::spawn(async move {

@@ -127,7 +127,7 @@ async fn follow(resolver: &Arc<Resolver>, question: &Question, alias: Record) ->
         return resolver.resolve(question).await;
     };
     let target = Question::new(target.clone(), question.rtype);
-    let mut resolved = resolver.resolve(&target).await;
-    resolved.answer.insert(0, alias);
-    resolved
+    let mut found = resolver.resolve(&target).await;
+    found.answer.insert(0, alias);
+    found
 }

@@ -1,24 +1,27 @@
 //! Asking the servers of a zone: which first, and which at the same time.
 
 use super::{Resolver, lock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use twinstack_dns::client::{AskOptions, Client, Exchange};
-use twinstack_dns::{Question, Rcode, Response};
+use twinstack_dns::{AskError, Question, Rcode, Response};
 
-/// One try.
-const TRY: Duration = Duration::from_millis(800);
+/// How long an answer may take. A slow server must not look like a dead one.
+const TRY: Duration = Duration::from_secs(2);
 
-/// How long a server that has proved itself has for its answer before the next one is asked as well.
+/// How long a server has for its answer before the next one is asked as well.
 const HEAD_START: Duration = Duration::from_millis(300);
+
+/// How long the last of the servers has before the first one is asked again, in case a packet was lost.
+const AGAIN_AFTER: Duration = Duration::from_millis(800);
 
 /// A server that did not answer goes to the end of the queue for this long.
 const DISTRUST: Duration = Duration::from_mins(1);
 
-/// Rounds through all servers; only those that stayed silent get a second chance.
+/// Rounds through all servers; only those that said nothing are asked twice.
 const ROUNDS: usize = 2;
 
 /// How the servers behaved so far.
@@ -70,55 +73,28 @@ impl Resolver {
     ) -> Option<Response> {
         servers.retain(|address| self.can_reach(*address));
         lock(&self.reputation).sort(&mut servers, Instant::now());
-        for _ in 0..ROUNDS {
-            let silent = match self.ask_round(&servers, question, &paid).await {
-                Ok(response) => return Some(response),
-                Err(silent) => silent,
-            };
-            servers.retain(|address| silent.contains(address));
+        let mut tries = JoinSet::new();
+        let mut useless = BTreeSet::new();
+        for round in 1..=ROUNDS {
+            for address in &servers {
+                if useless.contains(address) || !paid() {
+                    continue;
+                }
+                let (resolver, address) = (Arc::clone(self), *address);
+                let question = question.clone();
+                tries.spawn(async move { (address, resolver.ask_one(address, &question).await) });
+                let response = first_usable(&mut tries, HEAD_START, &mut useless).await;
+                if response.is_some() {
+                    return response;
+                }
+            }
+            let patience = if round < ROUNDS { AGAIN_AFTER } else { TRY };
+            let response = first_usable(&mut tries, patience, &mut useless).await;
+            if response.is_some() {
+                return response;
+            }
         }
         None
-    }
-
-    /// The answer, or the servers that stayed silent.
-    async fn ask_round(
-        self: &Arc<Self>,
-        servers: &[IpAddr],
-        question: &Question,
-        paid: &impl Fn() -> bool,
-    ) -> Result<Response, Vec<IpAddr>> {
-        let mut tries = JoinSet::new();
-        let mut waiting = servers.iter().copied();
-        let mut silent = Vec::new();
-        loop {
-            match waiting.next() {
-                Some(address) if paid() => {
-                    let resolver = Arc::clone(self);
-                    let question = question.clone();
-                    tries.spawn(
-                        async move { (address, resolver.ask_one(address, &question).await) },
-                    );
-                }
-                _ if tries.is_empty() => return Err(silent),
-                _ => {}
-            }
-            let done = if waiting.len() == 0 {
-                tries.join_next().await
-            } else {
-                tokio::time::timeout(HEAD_START, tries.join_next())
-                    .await
-                    .unwrap_or(None)
-            };
-            let Some(Ok((address, exchange))) = done else {
-                continue;
-            };
-            match exchange.outcome {
-                Ok(response) if is_usable(&response) => return Ok(response),
-                // It has said what it has to say; asking again brings the same.
-                Ok(_) => {}
-                Err(_) => silent.push(address),
-            }
-        }
     }
 
     async fn ask_one(&self, address: IpAddr, question: &Question) -> Exchange {
@@ -134,6 +110,31 @@ impl Resolver {
         lock(&self.reputation).note(address, elapsed, Instant::now());
         exchange
     }
+}
+
+/// Waits for an answer that helps, until time or tries are over. Servers whose answers do not help are noted: asking
+/// them again brings the same.
+async fn first_usable(
+    tries: &mut JoinSet<(IpAddr, Exchange)>,
+    patience: Duration,
+    useless: &mut BTreeSet<IpAddr>,
+) -> Option<Response> {
+    let found = async {
+        while let Some(done) = tries.join_next().await {
+            let Ok((address, exchange)) = done else {
+                continue;
+            };
+            match exchange.outcome {
+                Ok(response) if is_usable(&response) => return Some(response),
+                Err(AskError::Timeout) => {}
+                Ok(_) | Err(_) => {
+                    useless.insert(address);
+                }
+            }
+        }
+        None
+    };
+    tokio::time::timeout(patience, found).await.unwrap_or(None)
 }
 
 /// Whether a resolver can go on with it: an answer, a referral, or a definite no. A server that answers anything else
