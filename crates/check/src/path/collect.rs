@@ -86,7 +86,10 @@ fn reaches(plan: &Plan, vantage: &Vantage) -> Vec<Reach> {
 async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressObservation> {
     let permits = Semaphore::new(AT_ONCE);
     let looks = reaches.iter().map(|reach| async {
-        let unknown = Distance { pending: plan.ports.len(), quickest: None };
+        let unknown = Distance {
+            pending: plan.ports.len(),
+            quickest: None,
+        };
         let (distance, far) = watch::channel(unknown);
         let ports = join_all(plan.ports.iter().map(|port| async {
             // The semaphore is never closed; without a permit the look would only be less bounded.
@@ -123,7 +126,8 @@ async fn echoes(
     // One socket for each kind: their options differ.
     match (Echo::open(wire), Echo::open(wire)) {
         (Ok(small), Ok(large)) => {
-            let (small, large) = tokio::join!(small.series(plan, far.clone()), large.fragmented(plan, far));
+            let (small, large) =
+                tokio::join!(small.series(plan, far.clone()), large.fragmented(plan, far));
             (Ok(small), Some(large))
         }
         (Err(error), _) | (_, Err(error)) => (Err(refusal(&error)), None),

@@ -144,7 +144,10 @@ impl Echo {
                 Some(begun + pace.spacing * next.try_into().unwrap_or(0))
             } else {
                 // An address that takes two seconds to open a connection may take as long for an echo.
-                distance.borrow_and_update().patience().map(|patience| last + patience)
+                distance
+                    .borrow_and_update()
+                    .patience()
+                    .map(|patience| last + patience)
             };
             tokio::select! {
                 // Answers first: a late look at the clock would lengthen their round trips.
@@ -198,7 +201,10 @@ mod tests {
 
     #[tokio::test]
     async fn loopback_answers_echoes_of_both_kinds_where_they_are_allowed() {
-        let near = Distance { pending: 0, quickest: Some(Duration::from_millis(1)) };
+        let near = Distance {
+            pending: 0,
+            quickest: Some(Duration::from_millis(1)),
+        };
         let (_sender, distance) = tokio::sync::watch::channel(near);
         for address in ["127.0.0.1", "::1"] {
             let echo = match Echo::open(address.parse().unwrap()) {
@@ -221,7 +227,10 @@ mod tests {
     #[test]
     fn stragglers_are_waited_for_as_long_as_the_address_is_far() {
         let check = |pending, quickest: Option<u64>, expected: Option<u64>| {
-            let distance = Distance { pending, quickest: quickest.map(Duration::from_millis) };
+            let distance = Distance {
+                pending,
+                quickest: quickest.map(Duration::from_millis),
+            };
             assert_eq!(distance.patience(), expected.map(Duration::from_millis));
         };
         check(2, None, None);

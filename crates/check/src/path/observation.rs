@@ -1,6 +1,7 @@
 //! What was seen: plain values, every step with its start (since the beginning of the run), its length and its
 //! outcome. The rules read nothing else.
 
+use super::local::{HostAddress, Listener, Neighbours, Ruleset, Switches};
 use super::{Family, Speech};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -440,8 +441,43 @@ pub(super) enum ClientOutcome {
     NotStarted { why: String },
 }
 
-/// What the host itself shows (`--local`).
-#[derive(Clone, Debug, Default)]
+/// What the host itself shows (`--local`). An error says in words why something could not be read.
+#[derive(Clone, Debug)]
 pub(crate) struct LocalObservation {
     pub(super) at: Duration,
+    pub(super) listeners: Result<Vec<Listener>, String>,
+    pub(super) switches: Switches,
+    pub(super) addresses: Result<Vec<HostAddress>, String>,
+    pub(super) neighbours: Result<Neighbours, String>,
+    pub(super) firewall: Result<Ruleset, FirewallRefusal>,
+    pub(super) visits: Result<Visits, String>,
+}
+
+/// Why the firewall's rules could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FirewallRefusal {
+    NotInstalled,
+    NotAllowed,
+    Failed(String),
+}
+
+/// Who came in while the host was watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Visits {
+    pub(super) watched: Duration,
+    /// Connections whose SYN-ACK nobody had confirmed yet.
+    pub(super) half_open: Vec<HalfOpen>,
+    /// Machines whose connections were complete.
+    pub(super) completed_v4: usize,
+    pub(super) completed_v6: usize,
+}
+
+/// A connection whose SYN-ACK was not confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HalfOpen {
+    pub(super) peer: IpAddr,
+    /// On this host.
+    pub(super) port: u16,
+    /// How often the SYN-ACK was repeated.
+    pub(super) retransmits: u8,
 }

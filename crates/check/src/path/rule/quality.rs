@@ -150,6 +150,9 @@ fn vanish(address: &AddressView<'_>, large: &Series) -> bool {
 }
 
 fn quic(view: &View<'_>, judgement: &mut Judgement) {
+    if view.excuses.quic.contains(&Family::V6) {
+        return;
+    }
     let works = |address: &&AddressView<'_>| {
         address
             .seen

@@ -18,6 +18,8 @@ pub(super) struct Excuses {
     pub(super) families: BTreeSet<Family>,
     /// Ports whose answers differ by family.
     pub(super) answers: BTreeSet<u16>,
+    /// Families whose UDP port 443 is closed.
+    pub(super) quic: BTreeSet<Family>,
 }
 
 impl Excuses {
