@@ -15,16 +15,21 @@ mod edge;
 mod filter;
 mod fragment;
 mod frame;
+mod fuzz;
 mod nat64;
 mod neighbour;
 mod packet;
 mod pipe;
+mod sample;
 mod segment;
 mod stats;
 mod switchboard;
+#[cfg(test)]
+mod testing;
 mod trace;
 
 pub use edge::{Emulator, Port, open_port, start};
+pub use fuzz::fuzz_frame;
 pub use stats::Stats;
 
 use crate::world::model::HostId;

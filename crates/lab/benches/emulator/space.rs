@@ -193,7 +193,6 @@ fn world(settings: &Settings) -> World {
         name: "benchmark".to_owned(),
         summary: String::new(),
         seed: 1,
-        needs: Vec::new(),
         networks: vec![
             network(
                 "office",
@@ -227,6 +226,7 @@ fn world(settings: &Settings) -> World {
         },
         expect: Vec::new(),
         near_miss_of: Vec::new(),
+        needs: Vec::new(),
         client: HostId(0),
     }
 }

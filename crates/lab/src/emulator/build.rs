@@ -148,7 +148,7 @@ pub(crate) fn reset(pool: &mut Pool, about: &Packet) -> Option<Packet> {
 }
 
 /// A frame with its IP header written and `length` zero bytes of transport behind it, and where those start.
-fn start(
+pub(super) fn start(
     pool: &mut Pool,
     from: IpAddr,
     to: IpAddr,

@@ -353,17 +353,19 @@ fn read_transport(data: &[u8], headers: &mut Headers) -> Option<()> {
 
 /// Checks that the work left to do fits the packet, and works out the sizes of the segments.
 fn read_offload(frame: &mut Frame, headers: &mut Headers) -> Option<()> {
-    let transport = super::bytes::field(headers.transport);
     if let Some(partial) = frame.offload.checksum {
         let expected = match headers.protocol {
-            protocol::TCP => 16,
-            protocol::UDP => 6,
-            protocol::ICMPV6 => 2,
-            // Another protocol's: finish it now, and be done with it.
-            _ => return checksum::complete(frame),
+            protocol::TCP => Some(16),
+            protocol::UDP => Some(6),
+            protocol::ICMPV6 => Some(2),
+            _ => None,
         };
-        if partial.start != transport || partial.offset != expected || headers.fragment.is_some() {
-            return checksum::complete(frame);
+        let is_usual = partial.start == super::bytes::field(headers.transport)
+            && Some(partial.offset) == expected
+            && headers.fragment.is_none();
+        // What we could not keep right from here on we finish now.
+        if !is_usual {
+            checksum::complete(frame)?;
         }
     }
     let Some(segments) = frame.offload.segments else {
