@@ -4,12 +4,17 @@
 //! rest the codec reads the data, and the column is that of the data as a whole. Not a zone-file reader: no `$`
 //! directives, no records over several lines, no owner taken from the line before.
 
-use super::service::{key_name, key_number};
-use super::{Data, Record, RecordType, ServiceBinding, ServiceParam, ServiceParams, Soa, Ttl};
+mod param;
+mod token;
+
+use super::service::key_name;
+use super::{Data, Record, RecordType, ServiceBinding, ServiceParams, Soa, Ttl};
 use crate::codec::{data_from_octets, octets_of};
 use crate::name::Name;
 use domain::base::iana::Class;
 use domain::zonefile::inplace::{Entry, Zonefile};
+use param::param_of;
+use token::{Token, tokens, unescape};
 
 /// Reads a record such as `www 300 IN AAAA 2001:db8::1`.
 ///
@@ -95,105 +100,6 @@ impl RecordError {
             message: message.into(),
             column,
         }
-    }
-}
-
-/// A word of the line.
-#[derive(Clone, Copy)]
-struct Token<'a> {
-    /// As written, without the quotes of a token that is quoted as a whole.
-    raw: &'a str,
-    quoted: bool,
-    /// In characters, from 1.
-    column: usize,
-}
-
-/// Splits at blanks; quotes join, `;` ends the line, parentheses must balance and mean nothing else.
-fn tokens(line: &str) -> Result<Vec<Token<'_>>, RecordError> {
-    let line = line.trim_end_matches(['\r', '\n']);
-    let mut found = Vec::new();
-    let mut open = Vec::new();
-    let mut characters = line.char_indices().zip(1_usize..).peekable();
-    while let Some(((start, character), column)) = characters.next() {
-        match character {
-            ' ' | '\t' => {}
-            ';' => break,
-            '\n' | '\r' => {
-                return Err(RecordError::at(
-                    column,
-                    "a line break inside a record; write it on one line",
-                ));
-            }
-            '(' => open.push(column),
-            ')' => {
-                open.pop()
-                    .ok_or_else(|| RecordError::at(column, "`)` without `(`"))?;
-            }
-            _ => {
-                let quoted = character == '"';
-                let mut in_quotes = quoted;
-                let mut escaped = character == '\\';
-                let mut end = start.saturating_add(character.len_utf8());
-                while let Some(((at, character), _)) = characters.peek().copied() {
-                    let stops = match character {
-                        _ if escaped => {
-                            escaped = false;
-                            false
-                        }
-                        '\n' | '\r' => true,
-                        '\\' => {
-                            escaped = true;
-                            false
-                        }
-                        '"' if in_quotes => {
-                            in_quotes = false;
-                            quoted
-                        }
-                        // `key="value"` is one word (RFC 9460 section 2.1).
-                        '"' => {
-                            in_quotes = true;
-                            false
-                        }
-                        ' ' | '\t' | ';' | '(' | ')' => !in_quotes,
-                        _ => false,
-                    };
-                    let closes = quoted && character == '"' && stops;
-                    if stops && !closes {
-                        break;
-                    }
-                    characters.next();
-                    end = at.saturating_add(character.len_utf8());
-                    if closes {
-                        break;
-                    }
-                }
-                if in_quotes {
-                    return Err(RecordError::at(column, "the closing quote is missing"));
-                }
-                let raw = line.get(start..end).unwrap_or_default();
-                found.push(Token {
-                    raw: if quoted { raw.trim_matches_once() } else { raw },
-                    quoted,
-                    column,
-                });
-            }
-        }
-    }
-    match open.first() {
-        Some(column) => Err(RecordError::at(*column, "`(` is never closed")),
-        None => Ok(found),
-    }
-}
-
-trait TrimOnce {
-    fn trim_matches_once(&self) -> &str;
-}
-
-impl TrimOnce for str {
-    /// Without the quote at either end.
-    fn trim_matches_once(&self) -> &str {
-        let inner = self.strip_prefix('"').unwrap_or(self);
-        inner.strip_suffix('"').unwrap_or(inner)
     }
 }
 
@@ -390,16 +296,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-impl Token<'_> {
-    fn quoted_again(&self) -> String {
-        if self.quoted {
-            format!("\"{}\"", self.raw)
-        } else {
-            self.raw.to_owned()
-        }
-    }
-}
-
 /// Seconds, or numbers with the units of BIND: `1w2d3h4m5s`.
 fn time_of(token: Token<'_>, most: Ttl) -> Result<Ttl, RecordError> {
     let wrong = || {
@@ -446,107 +342,6 @@ fn time_of(token: Token<'_>, most: Ttl) -> Result<Ttl, RecordError> {
     Some(Ttl::from_secs(total))
         .filter(|ttl| *ttl <= most && !token.raw.is_empty())
         .ok_or_else(wrong)
-}
-
-/// The octets of a character string: `\DDD` and `\X` undone, quotes inside a word left out.
-fn unescape(token: Token<'_>) -> Result<Vec<u8>, RecordError> {
-    let mut octets = Vec::new();
-    let mut characters = token.raw.chars();
-    while let Some(character) = characters.next() {
-        if character == '"' && !token.quoted {
-            continue;
-        }
-        if character != '\\' {
-            let mut buffer = [0; 4];
-            octets.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
-            continue;
-        }
-        let broken = || RecordError::at(token.column, "a broken escape; write `\\\\` or `\\032`");
-        let first = characters.next().ok_or_else(broken)?;
-        if !first.is_ascii_digit() {
-            octets.push(u8::try_from(first).map_err(|_| broken())?);
-            continue;
-        }
-        let digits: String = std::iter::once(first)
-            .chain(characters.by_ref().take(2))
-            .collect();
-        if digits.len() != 3 {
-            return Err(broken());
-        }
-        octets.push(digits.parse().map_err(|_| broken())?);
-    }
-    Ok(octets)
-}
-
-/// One `key=value` of an SVCB or HTTPS record.
-fn param_of(token: Token<'_>) -> Result<ServiceParam, RecordError> {
-    let wrong = |message: String| RecordError::at(token.column, message);
-    let (name, value) = match token.raw.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (token.raw, None),
-    };
-    let key = key_number(name).ok_or_else(|| {
-        wrong(format!(
-            "`{name}` is no service parameter; some are `alpn`, `ipv6hint`, `port`, `key667`"
-        ))
-    })?;
-    let value = unescape(Token {
-        raw: value.unwrap_or_default(),
-        quoted: false,
-        ..token
-    })?;
-    if name.starts_with("key") {
-        return Ok(ServiceParam::from_wire(key, &value));
-    }
-    let text = String::from_utf8_lossy(&value).into_owned();
-    let items = || text.split(',').filter(|item| !item.is_empty());
-    let param = match name {
-        "mandatory" => items()
-            .map(key_number)
-            .collect::<Option<_>>()
-            .map(ServiceParam::Mandatory),
-        "alpn" => list_items(&value).map(ServiceParam::Alpn),
-        "no-default-alpn" => value.is_empty().then_some(ServiceParam::NoDefaultAlpn),
-        "port" => text.parse().ok().map(ServiceParam::Port),
-        "ipv4hint" => items()
-            .map(|item| item.parse().ok())
-            .collect::<Option<_>>()
-            .map(ServiceParam::Ipv4Hint),
-        "ipv6hint" => items()
-            .map(|item| item.parse().ok())
-            .collect::<Option<_>>()
-            .map(ServiceParam::Ipv6Hint),
-        "ech" => base64(&value).map(|value| ServiceParam::Other { key, value }),
-        _ => Some(ServiceParam::Other { key, value }),
-    };
-    let filled = |param: &ServiceParam| match param {
-        ServiceParam::Mandatory(keys) => !keys.is_empty(),
-        ServiceParam::Alpn(ids) => ids.iter().all(|id| (1..=255).contains(&id.len())),
-        ServiceParam::Ipv4Hint(hints) => !hints.is_empty(),
-        ServiceParam::Ipv6Hint(hints) => !hints.is_empty(),
-        _ => true,
-    };
-    param
-        .filter(filled)
-        .ok_or_else(|| wrong(format!("`{text}` is no value for `{name}`")))
-}
-
-/// A comma-separated list in which `\,` and `\\` stand for themselves (RFC 9460 appendix A.1).
-fn list_items(value: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut items = vec![Vec::new()];
-    let mut octets = value.iter();
-    while let Some(octet) = octets.next() {
-        match octet {
-            b',' => items.push(Vec::new()),
-            b'\\' => items.last_mut()?.push(*octets.next()?),
-            _ => items.last_mut()?.push(*octet),
-        }
-    }
-    Some(items)
-}
-
-fn base64(value: &[u8]) -> Option<Vec<u8>> {
-    domain::utils::base64::decode(std::str::from_utf8(value).ok()?).ok()
 }
 
 #[cfg(test)]
