@@ -17,7 +17,7 @@ fn time(seconds: f64) -> String {
     } else if milliseconds.abs() < 999.5 {
         format!("{milliseconds:.0} ms")
     } else if seconds.abs() < 59.95 {
-        format!("{seconds:.2} s")
+        format!("{} s", format!("{seconds:.2}").trim_end_matches(".00"))
     } else {
         let whole = Duration::from_secs_f64(seconds.abs()).as_secs();
         format!("{} min {} s", whole / 60, whole % 60)
@@ -41,8 +41,9 @@ mod tests {
         check(0.000_43, "0.4 ms");
         check(0.014_2, "14 ms");
         check(0.999_4, "999 ms");
-        check(0.999_6, "1.00 s");
-        check(5.0, "5.00 s");
+        check(0.999_6, "1 s");
+        check(5.0, "5 s");
+        check(10.3, "10.30 s");
         check(61.0, "1 min 1 s");
         check(f64::NAN, "0.0 ms");
     }

@@ -3,8 +3,8 @@
 mod check;
 mod explain;
 mod sample;
-mod schema;
-mod snapshot;
+pub(crate) mod schema;
+pub(crate) mod snapshot;
 mod usage;
 
 use crate::checker::{Answer, Checker};

@@ -149,11 +149,6 @@ fn header(report: &Report, width: usize) -> Vec<Line> {
         lines.extend(Line::styled(Style::Faint, &how).wrap(width, 2));
         lines
     };
-    let reverse = names::reverse_names(report);
-    if !reverse.is_empty() {
-        let text = format!("reverse name {}", reverse.join(", "));
-        lines.extend(Line::styled(Style::Faint, text).wrap(width, 2));
-    }
     if report.verdict == Verdict::NoSuchName {
         lines.push(Line::styled(Style::Bad, NO_SUCH_NAME));
     }
@@ -172,7 +167,7 @@ fn client(client: &ClientTiming, width: usize) -> Vec<Line> {
                 format!("first byte after {}", held(time(elapsed))),
             );
             if let Some(family) = &client.family {
-                line.push(Style::Plain, format!(" over {family}"));
+                line.push(Style::Plain, format!(" over {}", family_name(family)));
             }
             line.push(Style::Plain, format!(", {}", client.outcome));
         }
@@ -188,6 +183,15 @@ fn client(client: &ClientTiming, width: usize) -> Vec<Line> {
     };
     line.push(Style::Faint, exercised);
     line.wrap(width, 4)
+}
+
+/// The family as it is written in sentences.
+fn family_name(family: &str) -> &str {
+    match family {
+        "ipv6" => "IPv6",
+        "ipv4" => "IPv4",
+        other => other,
+    }
 }
 
 /// `1 failure, 2 warnings`; empty without findings.

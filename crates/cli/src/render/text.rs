@@ -118,7 +118,7 @@ impl Line {
         let mut lines = Vec::new();
         let mut line = Self::default();
         let mut gap = Self::default();
-        for word in self.words() {
+        for word in self.words_within(width.saturating_sub(indent)) {
             if word
                 .0
                 .first()
@@ -155,6 +155,28 @@ impl Line {
         self.0
             .iter()
             .flat_map(|(style, text)| text.chars().map(|character| (*style, character)))
+    }
+
+    /// Words and the spaces between them; a word wider than a line comes in parts that end with a comma.
+    fn words_within(&self, width: usize) -> Vec<Self> {
+        let mut parts = Vec::new();
+        for word in self.words() {
+            if word.width() <= width {
+                parts.push(word);
+                continue;
+            }
+            let mut part = Self::default();
+            for (style, character) in word.characters() {
+                part.push(style, character.encode_utf8(&mut [0; 4]));
+                if character == ',' {
+                    parts.push(std::mem::take(&mut part));
+                }
+            }
+            if !part.is_empty() {
+                parts.push(part);
+            }
+        }
+        parts
     }
 
     /// Runs of spaces and runs of other characters, in turn.
@@ -256,6 +278,15 @@ mod tests {
         assert_eq!(
             plain(&line.wrap(12, 2)),
             ["to", "  2001:db8:1", "  :2:3:4:5:6", "  now"]
+        );
+    }
+
+    #[test]
+    fn a_long_list_is_broken_behind_a_comma() {
+        let line = Line::plain("hint=192.0.2.1,192.0.2.2,192.0.2.3");
+        assert_eq!(
+            plain(&line.wrap(17, 2)),
+            ["hint=192.0.2.1,", "  192.0.2.2,", "  192.0.2.3"]
         );
     }
 

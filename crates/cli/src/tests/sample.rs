@@ -75,7 +75,11 @@ const NONE: Phase = Phase::NotApplicable;
 /// Echo, 80 and 443 of one address, all well.
 fn well(address: &str) -> Vec<Row> {
     vec![
-        row(address, 0, [ok(14.1, ""), NONE, NONE, NONE]),
+        row(
+            address,
+            0,
+            [ok(14.1, "24 of 24 answered"), NONE, NONE, NONE],
+        ),
         row(address, 80, [ok(14.2, ""), NONE, ok(14.9, "200"), NONE]),
         row(
             address,
@@ -139,7 +143,7 @@ fn built_in(milliseconds: f64, family: &str, exercised: bool) -> ClientTiming {
         elapsed_seconds: Some(seconds(milliseconds)),
         family: Some(family.to_owned()),
         fallback_exercised: exercised,
-        outcome: "HTTP 200".to_owned(),
+        outcome: "status 200".to_owned(),
     }
 }
 
@@ -151,7 +155,7 @@ pub(super) fn healthy() -> Report {
             .into_iter()
             .flat_map(well)
             .collect(),
-        client: Some(built_in(48.0, "IPv6", false)),
+        client: Some(built_in(48.0, "ipv6", false)),
         notes: vec![
             "1 of 5 answers came from a cache; TTLs are those of the authoritative servers"
                 .to_owned(),
@@ -215,7 +219,7 @@ pub(super) fn black_hole() -> Report {
         elapsed_seconds: 6.314,
         answers,
         table,
-        client: Some(built_in(268.0, "IPv4", true)),
+        client: Some(built_in(268.0, "ipv4", true)),
         findings: vec![
             Finding {
                 code: Code::of("ptr.generic"),

@@ -21,8 +21,12 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
         match keyword.as_str() {
             "$schema" | "$id" | "$defs" | "title" | "description" | "examples" | "format" => {}
             "$ref" => match rule.as_str().unwrap().split_once('#') {
-                Some((_, pointer)) => {
+                Some(("", pointer)) => {
                     validate(root.pointer(pointer).unwrap(), root, value, at, errors)
+                }
+                Some((file, pointer)) => {
+                    let other = load(file);
+                    validate(other.pointer(pointer).unwrap(), &other, value, at, errors);
                 }
                 None => {
                     let other = load(rule.as_str().unwrap());
@@ -101,7 +105,7 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
     }
 }
 
-fn check(file: &str, text: &str) {
+pub(crate) fn check(file: &str, text: &str) {
     let schema = load(file);
     let value = serde_json::from_str(text).unwrap();
     let mut errors = Vec::new();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Compares a text with its file. An escape character is written as `␛`.
-pub(super) fn check(name: &str, text: &str) {
+pub(crate) fn check(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/snapshots")
         .join(name);

@@ -25,6 +25,28 @@ fn help_reads_well_at_every_width_with_and_without_colour() {
 }
 
 #[test]
+fn help_of_the_lab_reads_well() {
+    let setup = Setup {
+        width: 80,
+        ..Setup::default()
+    };
+    for command in ["", "worlds", "run", "shell", "play"] {
+        let words = ["lab", command, "--help"]
+            .into_iter()
+            .filter(|word| !word.is_empty());
+        let outcome = setup.run(&words.collect::<Vec<_>>());
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+        snapshot::check(
+            &format!(
+                "help-{}-80.txt",
+                ["lab", command].join("-").trim_end_matches('-')
+            ),
+            &outcome.stdout,
+        );
+    }
+}
+
+#[test]
 fn the_version_is_an_answer() {
     let outcome = run(&["--version"]);
     assert_eq!(outcome.status, 0);

@@ -138,12 +138,29 @@ fn table_row(row: &Row, names: &NameTimes) -> TableRow {
         address: row.address.to_string(),
         cells: [
             name,
-            cell(&row.tcp),
+            first_cell(row),
             cell(&row.tls),
             cell(&row.http),
             cell(&row.quic),
         ],
     }
+}
+
+/// TCP or echo. "24 of 24 answered" says no more than the time does.
+fn first_cell(row: &Row) -> Line {
+    match &row.tcp {
+        Phase::Ok {
+            elapsed_seconds,
+            detail,
+        } if row.port == 0 && all_answered(detail) => Line::plain(held(time(*elapsed_seconds))),
+        other => cell(other),
+    }
+}
+
+fn all_answered(detail: &str) -> bool {
+    let mut words = detail.split(' ');
+    let (one, of, other) = (words.next(), words.next(), words.next());
+    of == Some("of") && one == other
 }
 
 fn cell(phase: &Phase) -> Line {
@@ -158,6 +175,11 @@ fn cell(phase: &Phase) -> Line {
             elapsed_seconds,
             detail,
         } => Line::plain(both(*elapsed_seconds, detail)),
+        // Failed at once, or never timed.
+        Phase::Failed {
+            elapsed_seconds: 0.0,
+            detail,
+        } => Line::styled(Style::Bad, held(format!("✗ {detail}"))),
         Phase::Failed {
             elapsed_seconds,
             detail,
@@ -200,7 +222,7 @@ fn difference(rows: &[&Row]) -> Option<TableRow> {
             } else {
                 Style::Faint
             };
-            let sign = if gap < 0.0 { "-" } else { "+" };
+            let sign = if gap < -0.000_05 { "-" } else { "+" };
             Line::styled(style, format!("{sign}{}", held(time(gap.abs()))))
         }
     });

@@ -12,6 +12,8 @@ use twinstack_dns::Name;
 
 /// Below this many columns everything stands below each other.
 const SIDE_BY_SIDE: usize = 76;
+/// Characters of one record that are shown.
+const LONGEST: usize = 160;
 /// The widest label that stands beside its answer, and beside wide ones.
 const LABEL: usize = 10;
 const WIDE_LABEL: usize = 16;
@@ -63,22 +65,6 @@ pub(super) fn lines(report: &Report, columns: usize) -> Vec<Line> {
         .collect()
 }
 
-/// The names that the addresses lead back to, each once.
-pub(super) fn reverse_names(report: &Report) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    let reverse = report
-        .answers
-        .iter()
-        .filter(|answer| answer.question.ends_with(" PTR"));
-    for name in reverse.flat_map(|answer| &answer.data) {
-        let name = name.trim_end_matches('.');
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
 /// One answer, and everybody who gave it.
 struct Group {
     /// Empty if the group before has the same question.
@@ -93,15 +79,39 @@ struct Who {
     times: String,
 }
 
-fn groups(answers: &[Answer], host: Option<&str>) -> Vec<Group> {
-    let mut questions: Vec<&str> = Vec::new();
-    for answer in answers {
-        if !questions.contains(&answer.question.as_str()) {
-            questions.push(&answer.question);
-        }
+/// Records that people look for, in the order in which they do. What only served to find the zone's servers stays in
+/// the JSON.
+const TYPES: [&str; 6] = ["AAAA", "A", "HTTPS", "MX", "TXT", "CNAME"];
+
+/// The questions to show: about the target, and about the names that its MX and CNAME records lead to.
+fn questions<'a>(answers: &'a [Answer], host: Option<&str>) -> Vec<&'a str> {
+    let mut names: Vec<String> = host.into_iter().map(str::to_ascii_lowercase).collect();
+    let leads_on = |it: &&Answer| it.question.ends_with(" MX") || it.question.ends_with(" CNAME");
+    for answer in answers.iter().filter(leads_on) {
+        let targets = answer
+            .data
+            .iter()
+            .filter_map(|data| data.rsplit(' ').next());
+        names.extend(targets.map(|it| it.trim_end_matches('.').to_ascii_lowercase()));
     }
+    let place = |question: &str| {
+        let (name, rtype) = question.rsplit_once(' ')?;
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let name = names.iter().position(|it| *it == name)?;
+        Some((name, TYPES.iter().position(|it| *it == rtype)?))
+    };
+    let mut places: Vec<((usize, usize), &str)> = answers
+        .iter()
+        .filter_map(|it| Some((place(&it.question)?, it.question.as_str())))
+        .collect();
+    places.sort_unstable();
+    places.dedup_by_key(|(place, _)| *place);
+    places.into_iter().map(|(_, question)| question).collect()
+}
+
+fn groups(answers: &[Answer], host: Option<&str>) -> Vec<Group> {
     let mut groups = Vec::new();
-    for question in questions {
+    for question in questions(answers, host) {
         let mut contents: Vec<(&Answer, Vec<&Answer>)> = Vec::new();
         for answer in answers.iter().filter(|answer| answer.question == question) {
             match contents.iter_mut().find(|(first, _)| same(first, answer)) {
@@ -122,7 +132,45 @@ fn groups(answers: &[Answer], host: Option<&str>) -> Vec<Group> {
             });
         }
     }
+    groups.extend(reverse(answers));
     groups
+}
+
+/// Addresses that lead back to the same name share a line.
+fn reverse(answers: &[Answer]) -> Vec<Group> {
+    let mut contents: Vec<(&Answer, Vec<IpAddr>)> = Vec::new();
+    for answer in answers {
+        let Some(name) = answer.question.strip_suffix(" PTR") else {
+            continue;
+        };
+        let Some(address) = reverse_address(name) else {
+            continue;
+        };
+        match contents.iter_mut().find(|(first, _)| same(first, answer)) {
+            Some((_, addresses)) if addresses.contains(&address) => {}
+            Some((_, addresses)) => addresses.push(address),
+            None => contents.push((answer, vec![address])),
+        }
+    }
+    let group = |(number, (content, mut addresses)): (usize, (&Answer, Vec<IpAddr>))| {
+        addresses.sort_by_key(|address| (address.is_ipv4(), *address));
+        let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        let label = if number == 0 {
+            "PTR".to_owned()
+        } else {
+            String::new()
+        };
+        let who = Who {
+            names: format!("of {}", addresses.join(", ")),
+            times: String::new(),
+        };
+        Group {
+            label,
+            data: data(content),
+            who: vec![who],
+        }
+    };
+    contents.into_iter().enumerate().map(group).collect()
 }
 
 /// Whether two answers say the same, in whatever order.
@@ -135,7 +183,7 @@ fn same(one: &Answer, other: &Answer) -> bool {
     one.outcome == other.outcome && sorted(one) == sorted(other)
 }
 
-/// The type alone if the question is about the target, and an address instead of a reverse name.
+/// The type alone if the question is about the target.
 fn label(question: &str, host: Option<&str>) -> String {
     let Some((name, rtype)) = question.rsplit_once(' ') else {
         return question.to_owned();
@@ -144,21 +192,29 @@ fn label(question: &str, host: Option<&str>) -> String {
     if host.is_some_and(|host| host.eq_ignore_ascii_case(name)) {
         return rtype.to_owned();
     }
-    match reverse_address(name) {
-        Some(address) => format!("{address} {rtype}"),
-        None if name.is_empty() => format!(". {rtype}"),
-        None => format!("{name} {rtype}"),
-    }
+    format!("{name} {rtype}")
 }
 
 fn reverse_address(name: &str) -> Option<IpAddr> {
     twinstack_dns::reverse::address_of(&name.parse::<Name>().ok()?).ok()
 }
 
+/// Who gave an answer, and what its TTL and time were.
+fn said(who: &Who) -> String {
+    match who.times.as_str() {
+        "" => who.names.clone(),
+        times => format!("{}, {times}", who.names),
+    }
+}
+
 fn data(answer: &Answer) -> Vec<Line> {
     let address = answer.question.ends_with(" A") || answer.question.ends_with(" AAAA");
     match answer.outcome.as_str() {
-        "NOERROR" if !answer.data.is_empty() => answer.data.iter().map(Line::plain).collect(),
+        "NOERROR" if !answer.data.is_empty() => answer
+            .data
+            .iter()
+            .map(|it| Line::plain(shortened(it)))
+            .collect(),
         "NOERROR" | "NODATA" => {
             vec![Line::styled(
                 if address {
@@ -170,6 +226,14 @@ fn data(answer: &Answer) -> Vec<Line> {
             )]
         }
         other => vec![Line::styled(Style::Bad, format!("✗ {other}"))],
+    }
+}
+
+/// A long TXT record would push everything else off the screen.
+fn shortened(data: &str) -> String {
+    match data.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} ...", data.get(..end).unwrap_or(data)),
+        None => data.to_owned(),
     }
 }
 
@@ -225,7 +289,14 @@ fn server_names(answers: &[&Answer]) -> String {
             names.push(name);
         }
     }
-    names.join(", ")
+    let resolvers: Option<Vec<&str>> = names
+        .iter()
+        .map(|name| name.strip_prefix("resolver "))
+        .collect();
+    match resolvers {
+        Some(several) if several.len() > 1 => format!("resolvers {}", several.join(", ")),
+        _ => names.join(", "),
+    }
 }
 
 fn times(answers: &[&Answer]) -> String {
@@ -262,7 +333,7 @@ fn side_by_side(group: &Group, columns: &Columns) -> Vec<Line> {
         lines.extend(std::mem::take(&mut label).wrap(columns.end, 4));
     }
     let right = group.who.iter().flat_map(|who| {
-        let line = Line::styled(Style::Faint, format!("{}, {}", who.names, who.times));
+        let line = Line::styled(Style::Faint, said(who));
         line.wrap(columns.end - columns.who, 2)
     });
     let right: Vec<Line> = right.collect();
@@ -299,10 +370,9 @@ fn stacked(group: &Group, columns: usize) -> Vec<Line> {
         lines.extend(line.wrap(columns, 6));
     }
     for who in &group.who {
-        let text = format!("{}, {}", who.names, who.times);
         lines.extend(
             Line::plain("      ")
-                .with(Style::Faint, text)
+                .with(Style::Faint, said(who))
                 .wrap(columns, 8),
         );
     }
@@ -312,6 +382,36 @@ fn stacked(group: &Group, columns: usize) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn questions_are_those_that_a_person_would_ask() {
+        let answer = |question: &str, data: &str| Answer {
+            server: "resolver 192.0.2.53".to_owned(),
+            authoritative: false,
+            cached: None,
+            transport: "udp".to_owned(),
+            question: question.to_owned(),
+            outcome: "NOERROR".to_owned(),
+            data: vec![data.to_owned()],
+            ttl_seconds: Some(300),
+            elapsed_seconds: 0.001,
+        };
+        let answers = [
+            answer(
+                "lab.test SOA",
+                "ns1.lab.test. hostmaster.lab.test. 7 3600 600 86400 300",
+            ),
+            answer("mail.lab.test A", "198.51.100.25"),
+            answer("lab.test MX", "10 mail.lab.test."),
+            answer("ns1.lab.test AAAA", "2e00:5::53"),
+            answer("mail.lab.test AAAA", "2e00:5::25"),
+            answer("lab.test MX", "10 mail.lab.test."),
+        ];
+        assert_eq!(
+            questions(&answers, Some("lab.test")),
+            ["lab.test MX", "mail.lab.test AAAA", "mail.lab.test A"]
+        );
+    }
 
     #[test]
     fn labels_are_as_short_as_they_can_be() {
@@ -324,9 +424,7 @@ mod tests {
         };
         check("www.lab.test AAAA", "AAAA");
         check("WWW.lab.test. AAAA", "AAAA");
-        check("lab.test NS", "lab.test NS");
-        check("80.100.51.198.in-addr.arpa PTR", "198.51.100.80 PTR");
-        check(". SOA", ". SOA");
+        check("mail.lab.test. AAAA", "mail.lab.test AAAA");
         check("strange", "strange");
     }
 }
