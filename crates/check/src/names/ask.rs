@@ -16,7 +16,7 @@ use twinstack_dns::client::{BadUrl, Roots, ServerAddress, Transport, TransportCh
 use twinstack_dns::{AskError, AskOptions, Client, Name, Question, Rcode, RecordType, Response};
 
 /// How many queries of one run are under way at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 128;
 
 /// A resolver that says SERVFAIL may have lost a packet of its own; asking once more after this tells.
 const SECOND_THOUGHT: Duration = Duration::from_millis(150);
@@ -39,6 +39,11 @@ impl Asker {
             at_once: Semaphore::new(AT_ONCE),
             servers: Mutex::new(Vec::new()),
         }
+    }
+
+    /// How long one question is listened for.
+    pub(crate) const fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Seconds since the start of the run.
@@ -127,8 +132,14 @@ impl Asker {
     }
 
     /// One query over TCP.
-    pub(crate) async fn ask_tcp(&self, server: ServerId, name: &Name, rtype: RecordType) -> Lookup {
-        self.once(server, name, rtype, TransportChoice::Tcp, self.patience)
+    pub(crate) async fn ask_tcp(
+        &self,
+        server: ServerId,
+        name: &Name,
+        rtype: RecordType,
+        within: Duration,
+    ) -> Lookup {
+        self.once(server, name, rtype, TransportChoice::Tcp, within)
             .await
     }
 

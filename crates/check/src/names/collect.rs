@@ -9,9 +9,10 @@ use super::ask::Asker;
 use super::observation::{Lookup, NamesObservation, Outcome, Pair, ServerId};
 use super::rules::timing;
 use super::synthesis::{Nat64Prefix, PROBE_NAME};
-use futures_util::future::{join, join_all};
+use futures_util::future::{Either, join, join_all, select};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ const WAIT_FOR_ALL: Duration = Duration::from_millis(1500);
 
 /// Pairs after the first one, a little apart so that one hiccup does not hit all of them.
 const PAIRS: u32 = 3;
-/// Further pairs, before a gap is believed.
+/// Further pairs, before a small gap is believed.
 const MORE_PAIRS: u32 = 4;
 const BETWEEN_PAIRS: Duration = Duration::from_millis(20);
 
@@ -105,8 +106,11 @@ impl<'a> Inquiry<'a> {
 
     fn record(&self, lookup: &Lookup) {
         let addresses = lookup.addresses();
-        self.observed().lookups.push(lookup.clone());
-        if !addresses.is_empty() {
+        let mut observed = self.observed();
+        let own = lookup.name == observed.name || lookup.name == observed.canonical;
+        observed.lookups.push(lookup.clone());
+        drop(observed);
+        if own && !addresses.is_empty() {
             self.progress.send_modify(|progress| {
                 progress.v4 |= addresses.iter().any(IpAddr::is_ipv4);
                 progress.v6 |= addresses.iter().any(IpAddr::is_ipv6);
@@ -139,15 +143,16 @@ impl<'a> Inquiry<'a> {
     /// A, AAAA and HTTPS of one name at one server; the first two are the first timing pair.
     async fn ask_addresses(&self, server: ServerId, name: &Name) {
         let addresses = async {
-            let (a, aaaa) = join(
-                self.ask(server, name, RecordType::A),
-                self.ask(server, name, RecordType::AAAA),
+            let ((a, a_over_tcp), (aaaa, aaaa_over_tcp)) = join(
+                self.ask_with_second_opinion(server, name, RecordType::A),
+                self.ask_with_second_opinion(server, name, RecordType::AAAA),
             )
             .await;
             self.observed().pairs.extend(pair(&a, &aaaa));
-            for (silent, other) in [(&a, &aaaa), (&aaaa, &a)] {
-                if silent.outcome == Outcome::Silent && other.success().is_some() {
-                    self.second_opinion(silent).await;
+            for (lookup, tcp, other) in [(&a, a_over_tcp, &aaaa), (&aaaa, aaaa_over_tcp, &a)] {
+                // Silence for both types is about the server and not about a type.
+                if let Some(tcp) = tcp.filter(|_| other.success().is_some()) {
+                    self.confirm(lookup, &tcp).await;
                 }
             }
         };
@@ -160,13 +165,34 @@ impl<'a> Inquiry<'a> {
         join(addresses, service).await;
     }
 
-    /// One type is answered and the other is not: is it UDP, is it loss?
-    async fn second_opinion(&self, silent: &Lookup) {
-        let (server, name, rtype) = (silent.server, &silent.name, silent.rtype);
-        let tcp = self.asker.ask_tcp(server, name, rtype).await;
-        let answered = tcp.success().is_some();
-        self.record(&tcp);
-        if answered {
+    /// While half of the patience brings nothing over UDP, TCP is asked beside it.
+    async fn ask_with_second_opinion(
+        &self,
+        server: ServerId,
+        name: &Name,
+        rtype: RecordType,
+    ) -> (Lookup, Option<Lookup>) {
+        let over_tcp = async {
+            tokio::time::sleep(self.asker.patience() / 2).await;
+            let half = self.asker.patience() / 2;
+            self.asker.ask_tcp(server, name, rtype, half).await
+        };
+        let (mut over_tcp, mut over_udp) = (pin!(over_tcp), pin!(self.ask(server, name, rtype)));
+        match select(over_udp.as_mut(), over_tcp.as_mut()).await {
+            Either::Left((lookup, _)) if lookup.outcome != Outcome::Silent => (lookup, None),
+            Either::Left((lookup, waiting)) => (lookup, Some(waiting.await)),
+            Either::Right((tcp, waiting)) => (waiting.await, Some(tcp)),
+        }
+    }
+
+    /// One type is answered and the other is not: was it UDP, was it loss?
+    async fn confirm(&self, lookup: &Lookup, tcp: &Lookup) {
+        if lookup.outcome != Outcome::Silent {
+            return;
+        }
+        self.record(tcp);
+        if tcp.success().is_some() {
+            let (server, name, rtype) = (lookup.server, &lookup.name, lookup.rtype);
             let tries = (0..LAST_TRIES).map(|index| async move {
                 tokio::time::sleep(BETWEEN_PAIRS * 5 * index).await;
                 self.asker.ask_once(server, name, rtype).await
@@ -242,7 +268,7 @@ impl<'a> Inquiry<'a> {
             let name = &pair.name;
             let mut gaps = vec![pair.gap()];
             gaps.extend(self.more_pairs(pair.server, name, PAIRS).await);
-            if timing::median_gap(&gaps).is_some_and(|gap| gap > timing::RESOLUTION_DELAY) {
+            if timing::median_gap(&gaps).is_some_and(timing::is_doubtful) {
                 self.more_pairs(pair.server, name, MORE_PAIRS).await;
             }
         }))

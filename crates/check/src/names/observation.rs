@@ -1,4 +1,4 @@
-//! What was asked and what came back: plain values, made by [`collect`](super::collect()), read by the rules.
+//! What was asked and what came back: plain values, made by an [`Inquiry`](super::Inquiry), read by the rules.
 //!
 //! Times are seconds since the start of the run.
 

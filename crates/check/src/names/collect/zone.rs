@@ -211,7 +211,10 @@ impl Inquiry<'_> {
                     return;
                 };
                 let tcp = async {
-                    let lookup = self.asker.ask_tcp(id, apex, RecordType::SOA).await;
+                    let lookup = self
+                        .asker
+                        .ask_tcp(id, apex, RecordType::SOA, self.asker.patience())
+                        .await;
                     self.record(&lookup);
                 };
                 join3(
@@ -253,7 +256,10 @@ impl Inquiry<'_> {
         // A full UDP answer may leave optional glue out without a word (RFC 2181, section 9).
         let complete = referral.glue.iter().any(|(_, address)| address.is_ipv6());
         if !complete && lookup.transport == Transport::Udp {
-            let again = self.asker.ask_tcp(id, apex, RecordType::NS).await;
+            let again = self
+                .asker
+                .ask_tcp(id, apex, RecordType::NS, self.asker.patience())
+                .await;
             self.record(&again);
             if let Some(again) = referral_of(&again, apex) {
                 referral.glue.extend(again.glue);

@@ -1,12 +1,12 @@
 //! Queries of one type that fail while the other type is answered: `dns.aaaa-query-broken`, `dns.a-query-broken`.
 
-use super::{Case, Judgement};
+use super::{Case, Judgement, timing};
 use crate::codes::finding;
 use crate::names::observation::{Lookup, Outcome, Server};
 use crate::names::view::{Breakage, Kind, Told, View};
 use std::collections::BTreeMap;
 use twinstack_dns::Rcode;
-use twinstack_finding::Finding;
+use twinstack_finding::{Evidence, Finding};
 
 pub(super) fn judge(case: &Case<'_>, judgement: &mut Judgement) {
     for kind in [Kind::Aaaa, Kind::A] {
@@ -30,6 +30,9 @@ fn broken(case: &Case<'_>, kind: Kind) -> Vec<Finding> {
         }
     }
     let consequences: Vec<&View> = if by_breakage.is_empty() {
+        if kind == Kind::Aaaa && timing::explains_resolvers(case) {
+            at_resolvers.retain(|breakage, _| !is_giving_up(*breakage));
+        }
         by_breakage = at_resolvers;
         Vec::new()
     } else {
@@ -47,6 +50,23 @@ fn broken(case: &Case<'_>, kind: Kind) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What a resolver does that waited in vain.
+const fn is_giving_up(breakage: Breakage) -> bool {
+    matches!(breakage, Breakage::Dropped | Breakage::UdpDropped)
+        || matches!(breakage, Breakage::Code(Rcode::SERVFAIL))
+}
+
+/// The AAAA questions that resolvers gave up on.
+pub(super) fn failures_at_resolvers(case: &Case<'_>) -> Vec<Evidence> {
+    case.views
+        .iter()
+        .filter(|view| !view.authoritative)
+        .filter(|view| breakage(view, Kind::Aaaa).is_some_and(is_giving_up))
+        .flat_map(|view| failed(case, view, Kind::Aaaa))
+        .map(|lookup| case.names.evidence(lookup))
+        .collect()
 }
 
 /// How the type fails at a server that deals with the other type properly.

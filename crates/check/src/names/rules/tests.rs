@@ -672,6 +672,25 @@ mod timing {
     }
 
     #[test]
+    fn resolvers_that_give_up_on_a_slow_server_are_its_consequence() {
+        let mut names = with_gap(&AUTHORITATIVE, &[3.0, 3.0, 3.0, 3.0]);
+        change(&mut names, &[RESOLVER], RecordType::AAAA, silenced);
+        let judgement = check(&names, &["dns.aaaa-slow"]);
+        let finding = &judgement.findings[0];
+        assert_eq!(finding.severity, Severity::Failure);
+        assert!(
+            finding
+                .evidence
+                .iter()
+                .any(|evidence| evidence.did.contains("resolver"))
+        );
+        change(&mut names, &[RESOLVER], RecordType::AAAA, |lookup| {
+            failed(lookup, Rcode::NXDOMAIN)
+        });
+        check(&names, &["dns.aaaa-query-broken", "dns.aaaa-slow"]);
+    }
+
+    #[test]
     fn a_gap_of_40_ms() {
         check(&with_gap(&AUTHORITATIVE, &[0.04, 0.041, 0.042, 0.04]), &[]);
     }
