@@ -45,10 +45,6 @@ impl<'a, 'b> Audience<'a, 'b> {
         self.say(&text::act(number, title))
     }
 
-    pub(super) fn paragraph(&mut self, words: &str) -> anyhow::Result<()> {
-        self.say(&text::paragraph(words, self.columns()))
-    }
-
     pub(super) fn space(&mut self) -> anyhow::Result<()> {
         self.say(&[Line::default()])
     }

@@ -114,8 +114,10 @@ fn mend(
     let mut show = |mend: Mend, audience: &mut Audience<'_, '_>| {
         let before = worst.filter(|_| mend.run.is_some());
         audience.quiet();
+        if !mends.is_empty() {
+            audience.space()?;
+        }
         audience.mend(&mend, name, before)?;
-        audience.space()?;
         mends.push(mend);
         anyhow::Ok(())
     };

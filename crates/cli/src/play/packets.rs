@@ -6,12 +6,13 @@
 mod pcapng;
 mod segment;
 
-pub(crate) use pcapng::{NotPcapng, frames};
+pub(crate) use pcapng::frames;
 
 use super::story::{FromPackets, Handshake};
 use pcapng::Frame;
 use segment::{Content, Segment, segment};
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use twinstack_lab::world::model::Family;
 
@@ -43,72 +44,76 @@ pub(crate) fn visit(frames: &[Frame<'_>], watched: &Watched) -> Option<FromPacke
         .collect::<Vec<_>>();
     // A recording of several threads need not be in order.
     events.sort_by_key(|(at, _)| *at);
-    let start = events.iter().find(|(_, event)| event.is_from_client())?.0;
-    let mut visit = FromPackets {
-        elapsed_seconds: None,
-        dns_seconds: None,
-        family: None,
-        attempts: Vec::new(),
-    };
+    let start = events.iter().position(|(_, event)| matches!(event, Event::Query | Event::Syn(_)))?;
+    let began = events.get(start)?.0;
+    let mut visit =
+        FromPackets { elapsed_seconds: None, dns_seconds: None, family: None, attempts: Vec::new() };
+    // What belongs to a connection that was opened earlier is the end of another visit.
+    let mut opened = BTreeSet::new();
     let mut asked = false;
-    for (at, event) in events {
-        let seconds = at.saturating_sub(start).as_secs_f64();
+    for (at, event) in events.into_iter().skip(start) {
+        let seconds = at.saturating_sub(began).as_secs_f64();
         match event {
             Event::Query => asked = true,
-            Event::Answer if asked && visit.attempts.is_empty() => visit.dns_seconds = Some(seconds),
-            Event::Answer => {}
-            Event::Syn(address) => match visit.attempts.iter_mut().find(|it| it.address == address) {
-                Some(attempt) => attempt.syn_seconds.push(seconds),
-                None => visit.attempts.push(Handshake {
-                    address,
-                    family: Family::of(address),
-                    syn_seconds: vec![seconds],
-                    answered_seconds: None,
-                    reset_seconds: None,
-                }),
-            },
-            Event::SynAck(address) => {
-                if let Some(attempt) = attempt(&mut visit, address) {
+            Event::DnsAnswer if asked && visit.attempts.is_empty() => visit.dns_seconds = Some(seconds),
+            Event::DnsAnswer => {}
+            Event::Syn(connection) => {
+                opened.insert(connection);
+                begin(&mut visit, connection.1, seconds);
+            }
+            Event::SynAck(connection) if opened.contains(&connection) => {
+                if let Some(attempt) = attempt(&mut visit, connection.1) {
                     attempt.answered_seconds.get_or_insert(seconds);
                 }
             }
-            Event::Reset(address) => {
+            Event::Reset(connection) if opened.contains(&connection) => {
                 // After an answer, a reset only ends a connection that was open.
-                if let Some(attempt) = attempt(&mut visit, address)
+                if let Some(attempt) = attempt(&mut visit, connection.1)
                     && attempt.answered_seconds.is_none()
                 {
                     attempt.reset_seconds.get_or_insert(seconds);
                 }
             }
-            Event::Response(address) => {
+            Event::Response(connection) if opened.contains(&connection) => {
                 if visit.elapsed_seconds.is_none() {
                     visit.elapsed_seconds = Some(seconds);
-                    visit.family = Some(Family::of(address));
+                    visit.family = Some(Family::of(connection.1));
                 }
             }
+            Event::SynAck(_) | Event::Reset(_) | Event::Response(_) => {}
         }
     }
     Some(visit)
+}
+
+fn begin(visit: &mut FromPackets, address: IpAddr, seconds: f64) {
+    match attempt(visit, address) {
+        Some(attempt) => attempt.syn_seconds.push(seconds),
+        None => visit.attempts.push(Handshake {
+            address,
+            family: Family::of(address),
+            syn_seconds: vec![seconds],
+            answered_seconds: None,
+            reset_seconds: None,
+        }),
+    }
 }
 
 fn attempt(visit: &mut FromPackets, address: IpAddr) -> Option<&mut Handshake> {
     visit.attempts.iter_mut().find(|attempt| attempt.address == address)
 }
 
+/// The client's socket and the service's address.
+type Connection = (SocketAddr, IpAddr);
+
 /// What a packet means to a visit.
 enum Event {
     Query,
-    Answer,
-    Syn(IpAddr),
-    SynAck(IpAddr),
-    Reset(IpAddr),
-    Response(IpAddr),
-}
-
-impl Event {
-    const fn is_from_client(&self) -> bool {
-        matches!(self, Self::Query | Self::Syn(_))
-    }
+    DnsAnswer,
+    Syn(Connection),
+    SynAck(Connection),
+    Reset(Connection),
+    Response(Connection),
 }
 
 fn event(segment: &Segment<'_>, watched: &Watched) -> Option<Event> {
@@ -120,20 +125,20 @@ fn event(segment: &Segment<'_>, watched: &Watched) -> Option<Event> {
             if sends && segment.to.port() == DNS && !is_answer {
                 Some(Event::Query)
             } else if receives && segment.from.port() == DNS && is_answer {
-                Some(Event::Answer)
+                Some(Event::DnsAnswer)
             } else {
                 None
             }
         }
         Content::Tcp { syn, ack, reset, payload } => {
             if sends && segment.to.port() == watched.port {
-                (syn && !ack).then_some(Event::Syn(segment.to.ip()))
+                (syn && !ack).then_some(Event::Syn((segment.from, segment.to.ip())))
             } else if receives && segment.from.port() == watched.port {
-                let address = segment.from.ip();
+                let connection = (segment.to, segment.from.ip());
                 match (reset, syn && ack, payload > 0) {
-                    (true, _, _) => Some(Event::Reset(address)),
-                    (_, true, _) => Some(Event::SynAck(address)),
-                    (_, _, true) => Some(Event::Response(address)),
+                    (true, _, _) => Some(Event::Reset(connection)),
+                    (_, true, _) => Some(Event::SynAck(connection)),
+                    (_, _, true) => Some(Event::Response(connection)),
                     _ => None,
                 }
             } else {
@@ -239,6 +244,23 @@ mod tests {
         .unwrap();
         assert_eq!(visit.attempts[0].reset_seconds, Some(0.014));
         assert_eq!(visit.dns_seconds, None);
+    }
+
+    #[test]
+    fn the_tail_of_an_earlier_visit_does_not_count() {
+        let earlier = "192.0.2.10:39999";
+        let visit = seen(&[
+            (0, tcp(WWW4, earlier, PUSH, b"the rest of the page")),
+            (5, udp(CLIENT4, RESOLVER, QUERY)),
+            (6, tcp(WWW4, earlier, PUSH, b"and more")),
+            (7, tcp(CLIENT4, WWW4, SYN, b"")),
+            (8, tcp(WWW4, earlier, 0x14, b"")),
+            (21, tcp(WWW4, CLIENT4, SYN_ACK, b"")),
+            (36, tcp(WWW4, CLIENT4, PUSH, b"HTTP/1.1 200 OK")),
+        ])
+        .unwrap();
+        assert_eq!(visit.elapsed_seconds, Some(0.031));
+        assert_eq!(visit.attempts[0].reset_seconds, None);
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub(crate) fn render(story: &Story) -> String {
     page.mends(story);
     page.act(5, "Everybody visits the site again");
     page.timelines(&story.after, story, "after");
-    page.published(&story.after.published);
     page.checks(&story.after.checks);
+    page.published(&story.after.published);
     page.numbers(story);
     page.end(story);
     page.html
@@ -251,15 +251,17 @@ impl Page {
                 Escaped(&check.command),
                 seconds(check.elapsed_seconds)
             ));
-            for finding in &check.findings {
-                self.finding(finding);
+            for findings in check.kinds() {
+                if let Some((first, more)) = findings.split_first() {
+                    self.finding(first, more);
+                }
             }
             self.put("</section>");
         }
         self.put("</div>\n");
     }
 
-    fn finding(&mut self, finding: &Finding) {
+    fn finding(&mut self, finding: &Finding, more: &[&Finding]) {
         let class = match finding.severity {
             Severity::Failure => "bad",
             Severity::Warning => "warn",
@@ -281,6 +283,13 @@ impl Page {
                     Quoting(&evidence.did),
                     Quoting(&evidence.saw)
                 ));
+            }
+            self.put("</ul></details>");
+        }
+        if !more.is_empty() {
+            self.put(format_args!("<details><summary>{} more of this kind</summary><ul>", more.len()));
+            for finding in more {
+                self.put(format_args!("<li>{}</li>", Quoting(&finding.message)));
             }
             self.put("</ul></details>");
         }

@@ -23,6 +23,9 @@ const QUICK: Duration = Duration::from_millis(1500);
 /// Watched at this pace.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Visits begin this far apart: at once they would measure how busy this machine is.
+const APART: Duration = Duration::from_millis(60);
+
 /// The service speaks plain HTTP to the clients, so that the first byte can be seen in the packets.
 const PORT: u16 = 80;
 
@@ -198,7 +201,13 @@ impl<'a> Stage<'a> {
         thread::scope(|scope| {
             let running: Vec<_> = visits
                 .into_iter()
-                .map(|(network, client)| scope.spawn(move || self.visit(network, client, mended)))
+                .enumerate()
+                .map(|(row, (network, client))| {
+                    scope.spawn(move || {
+                        thread::sleep(turn(row));
+                        self.visit(network, client, mended)
+                    })
+                })
                 .collect();
             running.into_iter().map(|visit| visit.join().unwrap_or_else(panicked)).collect()
         })
@@ -223,6 +232,7 @@ impl<'a> Stage<'a> {
             for (row, (network, client)) in everybody.iter().copied().enumerate() {
                 let ended = ended.clone();
                 scope.spawn(move || {
+                    thread::sleep(turn(row));
                     // Nobody listens any more after an error; then the result is of no interest.
                     drop(ended.send((row, self.visit(network, client, mended))));
                 });
@@ -271,6 +281,11 @@ impl<'a> Stage<'a> {
             Ok((runs.into_iter().flatten().collect(), checks.into_iter().map(|(check, _)| check).collect()))
         })
     }
+}
+
+/// When the visit of a row of the table begins.
+fn turn(row: usize) -> Duration {
+    APART * u32::try_from(row).unwrap_or(0)
 }
 
 fn put(runs: &mut [Option<Run>], row: usize, run: Run) {

@@ -251,6 +251,20 @@ impl Story {
     }
 }
 
+impl Check {
+    /// The findings, those with the same code together.
+    pub(crate) fn kinds(&self) -> Vec<Vec<&Finding>> {
+        let mut kinds: Vec<Vec<&Finding>> = Vec::new();
+        for finding in &self.findings {
+            match kinds.iter_mut().find(|kind| kind.first().is_some_and(|it| it.code == finding.code)) {
+                Some(kind) => kind.push(finding),
+                None => kinds.push(vec![finding]),
+            }
+        }
+        kinds
+    }
+}
+
 impl Round {
     /// The run of a client in a network.
     pub(crate) fn run(&self, network: &str, client: &str) -> Option<&Run> {
@@ -294,6 +308,41 @@ pub(crate) const fn family_word(family: Family) -> &'static str {
     match family {
         Family::V4 => "IPv4",
         Family::V6 => "IPv6",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_is_what_the_schema_describes_and_reads_back() {
+        let story = samples::story();
+        let text = serde_json::to_string(&story).unwrap();
+        crate::tests::schema::check("play-1.json", &text);
+        assert_eq!(serde_json::from_str::<Story>(&text).unwrap(), story);
+    }
+
+    #[test]
+    fn the_worst_is_who_waited_longest_before() {
+        let story = samples::story();
+        let (before, after) = story.worst().unwrap();
+        assert_eq!((before.network.as_str(), before.client.as_str()), ("cafe", "legacy"));
+        assert!(!before.answered() && after.answered());
+    }
+
+    #[test]
+    fn a_ptr_is_right_if_it_says_the_name_and_nothing_else() {
+        let check = |names: &[&str], expected| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let reverse = Reverse { address: IpAddr::from([198, 51, 100, 80]), names };
+            assert_eq!(reverse.says("www.lab.test"), expected, "{reverse:?}");
+        };
+        check(&["www.lab.test."], true);
+        check(&["WWW.lab.test"], true);
+        check(&["www.lab.test.", "mail.lab.test."], false);
+        check(&["www.lab.test.5.0.0.0.0.0.e.2.ip6.arpa."], false);
+        check(&[], false);
     }
 }
 

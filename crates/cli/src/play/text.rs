@@ -2,7 +2,9 @@
 //!
 //! No part says what it did not measure: a world without the fault tells another story with the same sentences.
 
-use super::story::{Check, Client, Ending, Ipv6, Mend, MendKind, Network, Published, Round, Run, Story, family_word};
+use super::story::{
+    Check, Client, Ending, Ipv6, Mend, MendKind, Network, Published, Round, Run, Story, family_word,
+};
 use crate::render::text::{Line, Style, width};
 use twinstack_check::report::Verdict;
 use twinstack_finding::Severity;
@@ -61,7 +63,7 @@ pub(super) fn published(published: &Published, columns: usize) -> Vec<Line> {
         lines.push(Line::default());
         lines.extend(paragraph(
             "The script that wrote them left out the final dot, so the name server added the name of the reverse \
-             zone. Whoever looks up such a client or server gets a name that does not exist.",
+             zone: whoever looks up such an address gets a name that does not exist.",
             columns,
         ));
     }
@@ -109,23 +111,14 @@ pub(super) fn cast(networks: &[Network], clients: &[Client], columns: usize) -> 
             },
         );
     }
+    row("", "");
     for client in clients {
         row(&client.name, &client.about);
     }
     lines
 }
 
-/// What everybody experienced.
-pub(super) fn table(round: &Round) -> Vec<Line> {
-    let columns = Columns::of(round);
-    let mut lines = vec![columns.row(Style::Faint, "network", "client", Cells::head("outcome"))];
-    for run in &round.runs {
-        lines.push(columns.row(Style::Plain, &run.network, &run.client, Cells::of(run)));
-    }
-    lines
-}
-
-/// One row of that table, for the moment in which it is known.
+/// One row of the table of what everybody experienced, for the moment in which it is known.
 pub(super) fn row(run: &Run, round_of: &[(String, String)]) -> Line {
     Columns::of_names(round_of.iter().map(|(network, client)| (network.as_str(), client.as_str())))
         .row(Style::Plain, &run.network, &run.client, Cells::of(run))
@@ -276,7 +269,8 @@ pub(super) fn check(check: &Check, columns: usize) -> Vec<Line> {
         .with(Style::Faint, format!("  ({}, {})", check.command, seconds(check.elapsed_seconds)));
     let mut lines = head.wrap(columns, INDENT + 2);
     let column = INDENT + 2 + check.findings.iter().map(|it| width(it.code.as_str())).max().unwrap_or(0) + 2;
-    for finding in &check.findings {
+    for findings in check.kinds() {
+        let Some((finding, more)) = findings.split_first() else { continue };
         let style = match finding.severity {
             Severity::Failure => Style::Bad,
             Severity::Warning => Style::Caution,
@@ -285,6 +279,9 @@ pub(super) fn check(check: &Check, columns: usize) -> Vec<Line> {
         let mut line = Line::plain(" ".repeat(INDENT + 2)).with(style, finding.code.as_str());
         line.pad_to(column);
         line.append(Line::quoting(Style::Plain, &finding.message));
+        if !more.is_empty() {
+            line.push(Style::Faint, format!(" (and {} more)", more.len()));
+        }
         lines.extend(line.wrap(columns, column));
     }
     lines
@@ -303,10 +300,7 @@ pub(super) const fn verdict(verdict: Verdict) -> (Style, &'static str) {
 
 /// One change and what it did by itself.
 pub(super) fn mend(mend: &Mend, name: &str, before: Option<&Run>, columns: usize) -> Vec<Line> {
-    let mut lines = Line::plain(" ".repeat(INDENT))
-        .with(Style::Strong, mend_title(mend.what))
-        .with(Style::Plain, "  ")
-        .wrap(columns, INDENT);
+    let mut lines = vec![indented(Line::styled(Style::Strong, mend_title(mend.what)))];
     lines.extend(paragraph(&mend.did, columns));
     if !mend.reverse.is_empty() {
         let published =
@@ -371,7 +365,7 @@ pub(super) fn ending(story: &Story, columns: usize) -> Vec<Line> {
 }
 
 /// A paragraph; what stands in backticks is a quote.
-pub(super) fn paragraph(text: &str, columns: usize) -> Vec<Line> {
+fn paragraph(text: &str, columns: usize) -> Vec<Line> {
     let mut line = Line::plain(" ".repeat(INDENT));
     line.append(Line::quoting(Style::Plain, text));
     line.wrap(columns, INDENT)
@@ -386,4 +380,63 @@ fn indented(line: Line) -> Line {
 /// `0.031 s`, `20.00 s`: three or four figures, whatever the size.
 pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 10.0 { format!("{seconds:.3} s") } else { format!("{seconds:.2} s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::samples;
+    use super::*;
+    use crate::render::text::paint;
+    use crate::tests::snapshot;
+
+    /// All parts of the story in their order.
+    fn whole(story: &Story, columns: usize) -> Vec<Line> {
+        let rows: Vec<(String, String)> =
+            story.before.runs.iter().map(|run| (run.network.clone(), run.client.clone())).collect();
+        let mut lines = opening(story.with_fault, columns);
+        lines.extend(act(1, "An AAAA record is published"));
+        lines.extend(published(&story.before.published, columns));
+        lines.extend(act(2, "Everybody visits the site"));
+        lines.extend(cast(&story.networks, &story.clients, columns));
+        lines.extend([Line::default(), head(&rows)]);
+        lines.extend(story.before.runs.iter().map(|run| row(run, &rows)));
+        lines.extend(act(3, "What `twinstack check` finds"));
+        lines.extend(story.before.checks.iter().flat_map(|it| check(it, columns)));
+        lines.extend(act(4, "The mend, one change at a time"));
+        for it in &story.mends {
+            lines.extend(mend(it, "www.lab.test", story.before.run("cafe", "legacy"), columns));
+            lines.push(Line::default());
+        }
+        lines.extend(act(5, "Everybody visits the site again"));
+        lines.extend(comparison(&story.before, &story.after));
+        lines.extend(ending(story, columns));
+        lines
+    }
+
+    #[test]
+    fn the_story_looks_like_this() {
+        let story = samples::story();
+        for (columns, colour) in [(60, false), (80, false), (80, true)] {
+            let suffix = if colour { "-colour" } else { "" };
+            snapshot::check(&format!("play-{columns}{suffix}.txt"), &paint(&whole(&story, columns), colour));
+        }
+    }
+
+    #[test]
+    fn no_line_is_wider_than_eighty_columns() {
+        let mut story = samples::story();
+        story.before.runs.push(samples::hanging("cafe", "curl"));
+        for line in whole(&story, 80) {
+            assert!(line.width() <= 80, "{}", line.paint(false));
+        }
+    }
+
+    #[test]
+    fn times_have_three_figures_or_more() {
+        let check = |time: f64, text: &str| assert_eq!(seconds(time), text);
+        check(0.0, "0.000 s");
+        check(0.0314, "0.031 s");
+        check(9.9994, "9.999 s");
+        check(20.004, "20.00 s");
+    }
 }

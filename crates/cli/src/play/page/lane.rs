@@ -112,12 +112,13 @@ fn bars_from_packets(run: &Run) -> Vec<Bar> {
         .iter()
         .filter_map(|handshake| {
             let (first, repeated) = handshake.syn_seconds.split_first()?;
-            let end = handshake.answered_seconds.or(handshake.reset_seconds);
+            // Nothing in the packets says when a client stopped waiting: when another attempt won, or else at its end.
+            let won = packets.attempts.iter().filter_map(|other| other.answered_seconds).find(|at| at > first);
+            let end = handshake.answered_seconds.or(handshake.reset_seconds).or(won);
             Some(Bar {
                 address: handshake.address,
                 family: handshake.family,
                 from: *first,
-                // Nothing in the packets says when a client stopped waiting; its end is the latest possible moment.
                 to: end.unwrap_or(run.measured.elapsed_seconds).max(*first),
                 connected: handshake.answered_seconds.is_some(),
                 failure: match (handshake.answered_seconds, handshake.reset_seconds) {
@@ -183,6 +184,6 @@ mod tests {
         let lane = lane(&run);
         let families: Vec<_> = lane.bars.iter().map(|bar| (bar.family, bar.connected)).collect();
         assert_eq!(families, [(Family::V6, false), (Family::V4, true)]);
-        assert!((lane.bars[0].to - run.measured.elapsed_seconds).abs() < 1e-9, "{lane:?}");
+        assert!((lane.bars[0].to - lane.bars[1].to).abs() < 1e-9, "waiting ends when the other has won: {lane:?}");
     }
 }

@@ -11,7 +11,7 @@ use twinstack_lab::world::model::Family;
 /// Height of one attempt and the space around it, in CSS pixels.
 const BAR: u32 = 12;
 const GAP: u32 = 4;
-const EDGE: u32 = 7;
+const EDGE: u32 = 8;
 
 /// What a figure shows: from 0 to `end` seconds, with a line at every `step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,12 +26,13 @@ impl Axis {
         let mut step = 0.01;
         // 1, 2, 5, 10, 20, 50 ...: at most 8 steps.
         for factor in [2.0, 2.5, 2.0].into_iter().cycle().take(24) {
-            if longest <= step * 8.0 {
+            if longest <= step * 8.02 {
                 break;
             }
             step *= factor;
         }
-        Self { end: (longest / step).ceil().max(1.0) * step, step }
+        // A hair more than the last line does not earn another step: whoever gives up at 20 s does so a moment later.
+        Self { end: (longest / step - 0.02).ceil().max(1.0) * step, step }
     }
 
     fn percent(self, at: f64) -> f64 {
@@ -108,17 +109,17 @@ pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
             format_args!(
                 "<g class=\"byte\"><title>first byte after {}</title>\
                  <line x1=\"{x:.3}%\" x2=\"{x:.3}%\" y1=\"0\" y2=\"100%\"/>\
-                 <svg x=\"{x:.3}%\" y=\"0\" overflow=\"visible\"><path d=\"M-5 0H5L0 7Z\"/></svg></g>",
+                 <svg x=\"{x:.3}%\" y=\"0\" width=\"1\" height=\"1\" overflow=\"visible\"><path d=\"M-5 0H5L0 7Z\"/></svg></g>",
                 seconds(at)
             ),
         );
     }
-    if lane.end > axis.end {
+    if lane.end > axis.end * 1.01 {
         let middle = EDGE + BAR / 2;
         put(
             &mut svg,
             format_args!(
-                "<svg x=\"100%\" y=\"{middle}\" overflow=\"visible\" class=\"on\">\
+                "<svg x=\"100%\" y=\"{middle}\" width=\"1\" height=\"1\" overflow=\"visible\" class=\"on\">\
                  <path d=\"M-14 -8H-9L-1 0L-9 8H-14L-6 0Z\"/></svg>"
             ),
         );
@@ -155,20 +156,21 @@ fn attempt(svg: &mut String, axis: Axis, lane: &Lane, bar: &Bar, y: u32) {
             put(
                 svg,
                 format_args!(
-                    "<svg x=\"{x:.3}%\" y=\"{y}\" overflow=\"visible\" class=\"repeat\"><title>SYN sent again \
+                    "<svg x=\"{x:.3}%\" y=\"{y}\" width=\"1\" height=\"1\" overflow=\"visible\" class=\"repeat\"><title>SYN sent again \
                      at {}</title><path d=\"M-3.5 -5H3.5L0 0Z\"/></svg>",
                     seconds(*at)
                 ),
             );
         }
     }
-    if bar.to <= axis.end {
+    // No cross on what is too short to be seen.
+    if bar.to <= axis.end * 1.01 && axis.percent(bar.to) - axis.percent(bar.from) > 1.0 {
         let x = axis.percent(bar.to);
         let middle = y + BAR / 2;
         put(
             svg,
             format_args!(
-                "<svg x=\"{x:.3}%\" y=\"{middle}\" overflow=\"visible\" class=\"stop\">\
+                "<svg x=\"{x:.3}%\" y=\"{middle}\" width=\"1\" height=\"1\" overflow=\"visible\" class=\"stop\">\
                  <path d=\"M-4 -4L4 4M-4 4L4 -4\"/></svg>"
             ),
         );
@@ -209,7 +211,8 @@ mod tests {
             assert_eq!(axis.lines().count(), lines, "{longest}: {axis:?}");
         };
         check(20.0, 20.0, 5);
-        check(20.02, 25.0, 6);
+        check(20.02, 20.0, 5);
+        check(21.0, 25.0, 6);
         check(0.291, 0.3, 7);
         check(0.031, 0.04, 5);
         check(0.0, 0.01, 2);
