@@ -160,26 +160,22 @@ fn client(client: &ClientTiming, width: usize) -> Vec<Line> {
     let mut line = Line::plain("  ")
         .with(Style::Quote, &client.client)
         .with(Style::Plain, ": ");
-    match client.elapsed_seconds {
-        Some(elapsed) => {
-            line.push(
-                Style::Plain,
-                format!("first byte after {}", held(time(elapsed))),
-            );
-            if let Some(family) = &client.family {
-                line.push(Style::Plain, format!(" over {}", family_name(family)));
-            }
-            line.push(Style::Plain, format!(", {}", client.outcome));
+    if let Some(elapsed) = client.elapsed_seconds {
+        line.push(
+            Style::Plain,
+            format!("first byte after {}", held(time(elapsed))),
+        );
+        if let Some(family) = &client.family {
+            line.push(Style::Plain, format!(" over {}", family_name(family)));
         }
-        None => {
-            line.push(Style::Bad, "no answer");
-            line.push(Style::Plain, format!(", {}", client.outcome));
-        }
+    } else {
+        line.push(Style::Bad, "no answer");
     }
+    line.push(Style::Plain, format!(", {}", client.outcome));
     let exercised = if client.fallback_exercised {
         "; IPv6 was broken, so this is what its fallback costs"
     } else {
-        "; IPv6 works, so its fallback was not put to the test"
+        "; IPv6 connects, so its fallback was not put to the test"
     };
     line.push(Style::Faint, exercised);
     line.wrap(width, 4)

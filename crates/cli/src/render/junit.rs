@@ -20,7 +20,7 @@ pub(crate) fn reports(reports: &[Report]) -> String {
     let suites: Vec<Suite> = reports.iter().map(suite).collect();
     let total: Counts = suites
         .iter()
-        .map(|suite| suite.counts())
+        .map(Suite::counts)
         .fold(Counts::default(), Counts::add);
     let seconds: f64 = reports.iter().map(|report| report.elapsed_seconds).sum();
     let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
@@ -66,7 +66,7 @@ enum Outcome {
     },
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Counts {
     tests: usize,
     failures: usize,
@@ -273,15 +273,19 @@ fn body(finding: &Finding) -> String {
         hint,
         ..
     } = finding;
-    let mut text = format!("{severity}: {code}: {subject}: {message}");
+    let mut text = format!("{severity}: {code}: {subject}: {message}\n");
     for evidence in evidence {
         let at = evidence
             .at
             .map_or_else(String::new, |at| format!(" (at {})", time(at)));
-        text.push_str(&format!("\n  {}: {}{at}", evidence.did, evidence.saw));
+        line(
+            &mut text,
+            1,
+            &format!("{}: {}{at}", evidence.did, evidence.saw),
+        );
     }
-    text.push_str(&format!("\n  hint: {hint}\n  twinstack explain {code}"));
-    text
+    line(&mut text, 1, &format!("hint: {hint}"));
+    text + &format!("  twinstack explain {code}")
 }
 
 fn verdict(report: &Report) -> Outcome {

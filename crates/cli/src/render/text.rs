@@ -231,7 +231,7 @@ pub(crate) fn paint(lines: &[Line], colour: bool) -> String {
 }
 
 /// A space that no line breaks at; it is printed as an ordinary one.
-const HELD: char = '\u{a0}';
+pub(crate) const HELD: char = '\u{a0}';
 
 /// A text that stays on one line, such as a number and its unit.
 pub(crate) fn held(text: impl AsRef<str>) -> String {

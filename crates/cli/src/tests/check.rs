@@ -223,7 +223,7 @@ fn arguments_reach_the_checker() {
     assert_eq!(options.doh, ["https://dns.test/dns-query"]);
     assert_eq!(options.client.as_deref().unwrap(), ["curl", "-s", "{url}"]);
     assert_eq!(options.timeout, Duration::from_millis(800));
-    assert_eq!(options.max_ttl, Duration::from_secs(300));
+    assert_eq!(options.max_ttl, Duration::from_mins(5));
     assert!(options.local && !options.allow_v4_only);
     assert_eq!(via, &[Via::ssh("far.example")]);
     let outcome = setup.run(&[

@@ -19,10 +19,9 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
     for (keyword, rule) in schema.as_object().unwrap() {
         let mut wrong = |what: String| errors.push(format!("{at}: {what}"));
         match keyword.as_str() {
-            "$schema" | "$id" | "$defs" | "title" | "description" | "examples" | "format" => {}
             "$ref" => match rule.as_str().unwrap().split_once('#') {
                 Some(("", pointer)) => {
-                    validate(root.pointer(pointer).unwrap(), root, value, at, errors)
+                    validate(root.pointer(pointer).unwrap(), root, value, at, errors);
                 }
                 Some((file, pointer)) => {
                     let other = load(file);
@@ -53,16 +52,14 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
             }
             "const" if value != rule => wrong(format!("{value} is not {rule}")),
             "enum" if !rule.as_array().unwrap().contains(value) => {
-                wrong(format!("{value} is not of {rule}"))
+                wrong(format!("{value} is not of {rule}"));
             }
-            "const" | "enum" => {}
             "minimum" if value.as_f64().is_some_and(|it| it < rule.as_f64().unwrap()) => {
                 wrong(format!("{value} is below {rule}"));
             }
             "maximum" if value.as_f64().is_some_and(|it| it > rule.as_f64().unwrap()) => {
                 wrong(format!("{value} is above {rule}"));
             }
-            "minimum" | "maximum" => {}
             "required" => {
                 for name in rule.as_array().unwrap() {
                     if value
@@ -77,7 +74,7 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
                 for (name, inner) in value.as_object().into_iter().flatten() {
                     match rule.get(name) {
                         Some(schema) => {
-                            validate(schema, root, inner, &format!("{at}/{name}"), errors)
+                            validate(schema, root, inner, &format!("{at}/{name}"), errors);
                         }
                         None => errors.push(format!("{at}: {name} is not in the schema")),
                     }
@@ -100,6 +97,9 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
                     wrong(format!("{value} fits {count} of the alternatives"));
                 }
             }
+            // Rules that hold, and words for people.
+            "const" | "enum" | "minimum" | "maximum" | "$schema" | "$defs" | "title"
+            | "description" | "examples" => {}
             other => panic!("the validator does not know `{other}`"),
         }
     }

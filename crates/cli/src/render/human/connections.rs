@@ -3,7 +3,7 @@
 //! It stands in columns as long as the terminal is wide enough for them; on a narrow one each address has its phases
 //! in one sentence.
 
-use crate::render::text::{Line, Style, held, width};
+use crate::render::text::{HELD, Line, Style, held, width};
 use crate::render::time;
 use std::net::IpAddr;
 use twinstack_check::Report;
@@ -11,6 +11,9 @@ use twinstack_check::options::Target;
 use twinstack_check::report::{Phase, Row};
 
 const PHASES: [&str; 5] = ["dns", "tcp", "tls", "http", "quic"];
+/// Columns of a cell with a time in it, and of one that only says what went wrong.
+const CELL: usize = 18;
+const LONGEST: usize = 30;
 /// A difference between the families that is worth a colour: RFC 8305's resolution delay.
 const NOTABLE_GAP: f64 = 0.05;
 
@@ -164,30 +167,61 @@ fn all_answered(detail: &str) -> bool {
 }
 
 fn cell(phase: &Phase) -> Line {
-    let both = |elapsed: f64, detail: &str| match detail {
-        "" => held(time(elapsed)),
-        _ => held(format!("{detail} {}", time(elapsed))),
-    };
     match phase {
         Phase::NotApplicable => Line::default(),
         Phase::NotReached => Line::styled(Style::Faint, "-"),
         Phase::Ok {
             elapsed_seconds,
             detail,
-        } => Line::plain(both(*elapsed_seconds, detail)),
-        // Failed at once, or never timed.
-        Phase::Failed {
-            elapsed_seconds: 0.0,
-            detail,
-        } => Line::styled(Style::Bad, held(format!("✗ {detail}"))),
+        } => worked(detail, &time(*elapsed_seconds)),
         Phase::Failed {
             elapsed_seconds,
             detail,
-        } => Line::styled(
-            Style::Bad,
-            format!("✗{}{}", held(" "), both(*elapsed_seconds, detail)),
-        ),
+        } => {
+            // No time: failed at once, or never timed.
+            let elapsed = Some(*elapsed_seconds)
+                .filter(|elapsed| *elapsed > 0.0)
+                .map(time);
+            failed(detail, elapsed.as_deref())
+        }
         Phase::Skipped { .. } => Line::styled(Style::Faint, "skipped"),
+    }
+}
+
+/// What it led to and the time; of a longer text such as a mail server's greeting only the status in front. A comma is
+/// followed by what is not as it should be: a certificate for another name.
+fn worked(detail: &str, elapsed: &str) -> Line {
+    if let Some((result, _)) = detail.split_once(", ") {
+        return Line::styled(Style::Caution, held(format!("{result} {elapsed} !")));
+    }
+    let whole = held(format!("{detail} {elapsed}"));
+    if width(&whole) <= CELL {
+        return Line::plain(whole.trim_start_matches(HELD));
+    }
+    let status = detail
+        .split(' ')
+        .next()
+        .filter(|word| word.parse::<u16>().is_ok());
+    Line::plain(held(
+        status.map_or_else(|| elapsed.to_owned(), |it| format!("{it} {elapsed}")),
+    ))
+}
+
+/// What went wrong, and the time if it fits; the evidence of the finding has both in full.
+fn failed(detail: &str, elapsed: Option<&str>) -> Line {
+    let with = |text: String| Line::styled(Style::Bad, held(format!("✗ {text}")));
+    match elapsed {
+        Some(elapsed) if width(detail) + width(elapsed) < CELL => {
+            with(format!("{detail} {elapsed}"))
+        }
+        _ if width(detail) <= LONGEST => with(detail.to_owned()),
+        _ => with(
+            detail
+                .chars()
+                .take(LONGEST - 3)
+                .chain("...".chars())
+                .collect(),
+        ),
     }
 }
 
@@ -336,4 +370,33 @@ fn in_sentences(blocks: &[Block], columns: usize) -> Vec<Line> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_say_what_fits_beside_the_time() {
+        let ok = |detail: &str| worked(detail, "14 ms").paint(false);
+        assert_eq!(ok(""), "14 ms");
+        assert_eq!(ok("TLS 1.3 h2"), "TLS 1.3 h2 14 ms");
+        assert_eq!(
+            ok("TLS 1.3 h2, certificate is for another name"),
+            "TLS 1.3 h2 14 ms !"
+        );
+        assert_eq!(ok("220 mail.lab.test ESMTP"), "220 14 ms");
+        assert_eq!(ok("through 64:ff9b::c633:6450"), "14 ms");
+        let bad = |detail: &str, elapsed| failed(detail, elapsed).paint(false);
+        assert_eq!(bad("timeout", Some("5 s")), "✗ timeout 5 s");
+        assert_eq!(bad("no answer", None), "✗ no answer");
+        assert_eq!(
+            bad("host unreachable", Some("616 ms")),
+            "✗ host unreachable"
+        );
+        assert_eq!(
+            bad("certificate is not valid for www.lab.test", Some("14 ms")),
+            "✗ certificate is not valid fo..."
+        );
+    }
 }

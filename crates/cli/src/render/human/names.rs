@@ -241,8 +241,11 @@ fn is_address(data: &Line) -> bool {
     data.paint(false).parse::<IpAddr>().is_ok()
 }
 
+/// Authoritative; from a cache, unless authoritative or not known.
+type Kind = (bool, Option<bool>);
+
 fn who(givers: &[&Answer]) -> Vec<Who> {
-    let mut kinds: Vec<((bool, Option<bool>), Vec<&Answer>)> = Vec::new();
+    let mut kinds: Vec<(Kind, Vec<&Answer>)> = Vec::new();
     for answer in givers {
         let kind = (
             answer.authoritative,
