@@ -10,6 +10,7 @@ use super::tls::Tls;
 use super::{Family, Plan, Speech, client, echo, local, part, port, quic, rule, series, vantage};
 use crate::options::Profile;
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,6 +26,9 @@ const DEEPLY: usize = 4;
 /// Silence on QUIC means nothing before this time.
 const QUIC_PATIENCE: Duration = Duration::from_millis(700);
 
+/// Addresses whose QUIC handshake is not worth the full wait, and whether it is because TCP is dead too.
+type Hopeless = BTreeMap<IpAddr, bool>;
+
 /// An address with the one that stands for it on the wire.
 #[derive(Clone, Copy, Debug)]
 struct Reach {
@@ -38,11 +42,19 @@ pub(crate) async fn collect(plan: &Plan) -> PathObservation {
     let reaches = reaches(plan, &vantage);
     let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
     let tls = Tls::with_native_roots();
-    let (give_up, given_up) = watch::channel(false);
+    let (give_up, given_up) = watch::channel(Hopeless::new());
     let main = async {
         let mut addresses = look_at_all(plan, &tls, &reaches).await;
-        // Nobody offers QUIC: then an answer that is not there by now is not waited for.
-        give_up.send_replace(!plan.h3_advertised && !rule::offers_h3(&addresses));
+        // Where nobody offers QUIC, or TCP is dead too, an answer that is not there by now is not waited for.
+        let offered = plan.h3_advertised || rule::offers_h3(&addresses);
+        let hopeless = addresses
+            .iter()
+            .filter(|address| !offered || !address.is_open());
+        give_up.send_replace(
+            hopeless
+                .map(|address| (address.address, !address.is_open()))
+                .collect(),
+        );
         more_connects(plan, &mut addresses).await;
         second_look(plan, &tls, &mut addresses).await;
         let parts = part::collect(plan, &tls, &vantage, &addresses).await;
@@ -96,6 +108,16 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
             let _permit = permits.acquire().await;
             port::probe(plan, tls, reach.wire, *port, &distance).await
         }));
+        let ports = async {
+            let mut ports = ports.await;
+            join_all(
+                ports
+                    .iter_mut()
+                    .map(|port| port::enlarge(plan, tls, reach.wire, port)),
+            )
+            .await;
+            ports
+        };
         let (ports, (echo, fragmented)) = tokio::join!(ports, echoes(plan, reach.wire, far));
         AddressObservation {
             address: reach.address,
@@ -139,7 +161,7 @@ async fn quic_all(
     plan: &Plan,
     tls: &Tls,
     reaches: &[Reach],
-    given_up: &watch::Receiver<bool>,
+    given_up: &watch::Receiver<Hopeless>,
 ) -> Vec<Option<Step<Result<(), QuicFailure>>>> {
     let wanted = plan.profile == Profile::Web
         && plan.ports.contains(&443)
@@ -153,9 +175,15 @@ async fn quic_all(
         let impatience = async {
             let mut given_up = given_up.clone();
             let sleeping = sleep(QUIC_PATIENCE);
-            let told = given_up.wait_for(|given_up| *given_up).await.is_ok();
+            let told = given_up
+                .wait_for(|given_up| given_up.contains_key(&reach.address))
+                .await;
+            let dead = told
+                .ok()
+                .and_then(|given_up| given_up.get(&reach.address).copied());
             sleeping.await;
-            if !told || answered.load(Ordering::Relaxed) {
+            // Without an offer, one answer shows that QUIC is spoken after all.
+            if dead.is_none_or(|dead| !dead && answered.load(Ordering::Relaxed)) {
                 std::future::pending::<()>().await;
             }
         };
@@ -167,7 +195,7 @@ async fn quic_all(
             () = impatience => Step {
                 at,
                 took: plan.now().saturating_sub(at),
-                outcome: Err(QuicFailure::NotOffered),
+                outcome: Err(QuicFailure::GivenUp),
             },
         })
     }))

@@ -32,12 +32,12 @@ const SERIES: Pace = Pace {
 /// 2.4 comes back.
 const FRAGMENTED: Pace = Pace {
     count: 24,
-    spacing: Duration::from_millis(40),
+    spacing: Duration::from_millis(25),
     first_only: true,
 };
 
 /// The shortest wait for stragglers behind the last echo.
-const WAIT: Duration = Duration::from_secs(1);
+const WAIT: Duration = Duration::from_millis(700);
 
 #[derive(Clone, Copy)]
 struct Pace {
@@ -60,7 +60,7 @@ impl Distance {
     /// How long stragglers may take; `None` while that is not known.
     fn patience(self) -> Option<Duration> {
         match self.quickest {
-            Some(quickest) => Some(WAIT.max(quickest * 2)),
+            Some(quickest) => Some(WAIT.max(quickest * 3)),
             None => (self.pending == 0).then_some(WAIT),
         }
     }
@@ -234,8 +234,8 @@ mod tests {
             assert_eq!(distance.patience(), expected.map(Duration::from_millis));
         };
         check(2, None, None);
-        check(0, None, Some(1000));
-        check(1, Some(14), Some(1000));
-        check(0, Some(2010), Some(4020));
+        check(0, None, Some(700));
+        check(1, Some(14), Some(700));
+        check(0, Some(2010), Some(6030));
     }
 }

@@ -381,8 +381,8 @@ pub(super) enum BodyEnd {
 pub(super) enum QuicFailure {
     /// Silence.
     TimedOut,
-    /// No family answered and nobody offers `h3`: given up early.
-    NotOffered,
+    /// Nobody offers `h3`, or TCP does not get through either: given up early.
+    GivenUp,
     /// This machine could not send, or the peer refused, in words.
     Other(String),
 }
@@ -404,6 +404,8 @@ pub(super) enum PartSide {
     NoAddress,
     /// Not asked, or the name could not be resolved, with the reason.
     Unknown(String),
+    /// Not asked, because its addresses are the target's own and known to be broken.
+    Broken,
     /// What came back, and from where it was asked.
     Asked {
         addresses: Vec<IpAddr>,

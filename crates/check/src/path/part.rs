@@ -80,6 +80,10 @@ pub(super) async fn collect(
         let sides = known.get(&part.host).cloned();
         async move {
             let (v4, v6) = sides.unwrap_or((Err(unresolved()), Err(unresolved())));
+            let (v4, v6) = (
+                not_broken(addresses, part.port, v4),
+                not_broken(addresses, part.port, v6),
+            );
             let (v4, v6) = tokio::join!(side(plan, tls, &part, v4), side(plan, tls, &part, v6));
             PartObservation {
                 url: part.to_string(),
@@ -138,6 +142,28 @@ fn on_the_wire(plan: &Plan, vantage: &Vantage, address: IpAddr) -> IpAddr {
     match (address, plan.nat64, vantage.route(Family::V4)) {
         (IpAddr::V4(v4), Some(prefix), Route::Translated) => vantage::translate(prefix, v4).into(),
         _ => address,
+    }
+}
+
+/// Takes out the target's own addresses on which this port was found not to work: asking them again would only take long.
+fn not_broken(
+    own: &[AddressObservation],
+    port: u16,
+    wires: Result<Vec<IpAddr>, PartSide>,
+) -> Result<Vec<IpAddr>, PartSide> {
+    let broken = |wire: &IpAddr| {
+        let seen = own
+            .iter()
+            .filter(|address| address.wire == *wire)
+            .find_map(|address| address.port(port));
+        seen.is_some_and(|port| !port.talk().is_some_and(Talk::complete))
+    };
+    let mut wires = wires?;
+    wires.retain(|wire| !broken(wire));
+    if wires.is_empty() {
+        Err(PartSide::Broken)
+    } else {
+        Ok(wires)
     }
 }
 

@@ -84,26 +84,29 @@ pub(super) async fn probe(
     if ask.speech == Speech::Nothing {
         return seen;
     }
-    let large = async {
-        if !ask.speech.is_web() {
-            return (Vec::new(), Vec::new());
-        }
-        let ask = Ask {
-            large: true,
-            body: false,
-            ..ask.clone()
-        };
-        insist(plan, tls, to, &ask, None).await
-    };
-    let ordinary = insist(plan, tls, to, &ask, Some(stream));
-    (
-        (seen.talks, seen.small_talks),
-        (seen.large, seen.small_large),
-    ) = tokio::join!(ordinary, large);
+    (seen.talks, seen.small_talks) = insist(plan, tls, to, &ask, Some(stream)).await;
     if let Some(last) = seen.talks.last_mut() {
         follow(plan, tls, to, &ask, last).await;
     }
     seen
+}
+
+/// Sends a request that no packet can hold, where an ordinary one got through.
+///
+/// Only when all ports of the address are done: the Packet Too Big that a large request may bring makes this machine's
+/// kernel ask for smaller segments on all later connections to the address, and would so hide a black hole in the other
+/// direction.
+pub(super) async fn enlarge(plan: &Plan, tls: &Tls, wire: IpAddr, seen: &mut PortObservation) {
+    if !seen.speech.is_web() || !seen.talk().is_some_and(Talk::complete) {
+        return;
+    }
+    let to = SocketAddr::new(wire, seen.port);
+    let ask = Ask {
+        large: true,
+        body: false,
+        ..ask(plan, seen.port)
+    };
+    (seen.large, seen.small_large) = insist(plan, tls, to, &ask, None).await;
 }
 
 /// One more ordinary conversation, with redirects.

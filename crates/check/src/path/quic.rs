@@ -53,6 +53,8 @@ async fn race(plan: &Plan, tls: &Tls, wire: IpAddr) -> Result<(), QuicFailure> {
     // The first retransmission after three times this; RFC 9002 recommends 333 ms, which would leave room for only three
     // packets within the time limit.
     transport.initial_rtt(Duration::from_millis(150));
+    // No probes for larger packets: they would change what this machine knows of the path.
+    transport.mtu_discovery_config(None);
     config.transport_config(Arc::new(transport));
     let mut running: FuturesUnordered<_> = STARTS
         .iter()

@@ -219,8 +219,8 @@ fn quic_phase(address: &AddressObservation) -> Phase {
     match address.quic.as_ref().map(|step| (step.took, &step.outcome)) {
         None => Phase::NotApplicable,
         Some((took, Ok(()))) => ok(took, "h3".to_owned()),
-        Some((took, Err(QuicFailure::NotOffered))) => Phase::Skipped {
-            detail: format!("not offered, and no answer within {}", span(took)),
+        Some((took, Err(QuicFailure::GivenUp))) => Phase::Skipped {
+            detail: format!("no answer within {}, not waited for longer", span(took)),
         },
         Some((took, Err(error))) => failed(took, &error.to_string()),
     }

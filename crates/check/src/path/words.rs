@@ -97,7 +97,7 @@ impl fmt::Display for QuicFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("timeout"),
-            Self::NotOffered => f.write_str("not offered"),
+            Self::GivenUp => f.write_str("no answer, not waited for"),
             Self::Other(text) => f.write_str(text),
         }
     }

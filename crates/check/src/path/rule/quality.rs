@@ -166,7 +166,7 @@ fn quic(view: &View<'_>, judgement: &mut Judgement) {
     let failed = |address: &AddressView<'_>| {
         let step = address.seen.quic.as_ref()?;
         let error = step.outcome.as_ref().err()?;
-        (*error != QuicFailure::NotOffered).then(|| (step.at, step.took, error.to_string()))
+        (*error != QuicFailure::GivenUp).then(|| (step.at, step.took, error.to_string()))
     };
     let over_tcp = |address: &AddressView<'_>| {
         address

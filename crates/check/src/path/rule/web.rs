@@ -395,7 +395,7 @@ fn parts(view: &View<'_>, strange: &BTreeSet<(IpAddr, u16)>, judgement: &mut Jud
                 format!("`{}` has no AAAA; over IPv4 status {v4_status}", part.host),
                 None,
             ),
-            PartSide::Unknown(_) => continue,
+            PartSide::Unknown(_) | PartSide::Broken => continue,
             PartSide::Asked {
                 addresses,
                 at,
