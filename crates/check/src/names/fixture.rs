@@ -17,7 +17,6 @@ pub(crate) const NS1_V4: ServerId = ServerId(2);
 pub(crate) const NS2_V6: ServerId = ServerId(3);
 pub(crate) const NS2_V4: ServerId = ServerId(4);
 pub(crate) const PARENT_V6: ServerId = ServerId(5);
-pub(crate) const PARENT_V4: ServerId = ServerId(6);
 pub(crate) const AUTHORITATIVE: [ServerId; 4] = [NS1_V6, NS1_V4, NS2_V6, NS2_V4];
 
 pub(crate) const A: &[&str] = &[

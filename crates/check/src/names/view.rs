@@ -121,15 +121,15 @@ pub(super) fn views(names: &NamesObservation) -> Vec<View> {
             Some(View {
                 server: id,
                 authoritative,
-                a: told(&a),
-                aaaa: told(&aaaa),
+                a: told(&a, authoritative),
+                aaaa: told(&aaaa, authoritative),
                 rotates: rotates(&a) || rotates(&aaaa),
             })
         })
         .collect()
 }
 
-fn told(lookups: &[&Lookup]) -> Told {
+fn told(lookups: &[&Lookup], authoritative: bool) -> Told {
     let over = |udp: bool| {
         lookups
             .iter()
@@ -137,8 +137,8 @@ fn told(lookups: &[&Lookup]) -> Told {
             .filter(move |lookup| (lookup.transport != Transport::Tcp) == udp)
     };
     // TCP is only the second opinion on silence over UDP.
-    match merged(over(true)) {
-        Told::Broken(Breakage::Dropped) => match merged(over(false)) {
+    match merged(over(true), authoritative) {
+        Told::Broken(Breakage::Dropped) => match merged(over(false), authoritative) {
             fine if fine.is_fine() => Told::Broken(Breakage::UdpDropped),
             _ => Told::Broken(Breakage::Dropped),
         },
@@ -147,7 +147,7 @@ fn told(lookups: &[&Lookup]) -> Told {
 }
 
 /// The best of several answers: one proper answer outweighs any number of lost ones.
-fn merged<'a>(lookups: impl Iterator<Item = &'a Lookup>) -> Told {
+fn merged<'a>(lookups: impl Iterator<Item = &'a Lookup>, authoritative: bool) -> Told {
     let mut addresses = BTreeSet::new();
     let (mut nothing, mut alias, mut broken) = (false, false, None);
     for lookup in lookups {
@@ -156,6 +156,8 @@ fn merged<'a>(lookups: impl Iterator<Item = &'a Lookup>) -> Told {
                 let found = lookup.addresses();
                 if !found.is_empty() {
                     addresses.extend(found);
+                } else if authoritative && (reply.is_referral() || !reply.authoritative) {
+                    // A lame server: it is in the NS set and does not serve the zone.
                 } else if reply.aliases(&lookup.name).is_empty() || reply.negative_ttl().is_some() {
                     nothing = true;
                 } else {

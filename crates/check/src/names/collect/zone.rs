@@ -72,7 +72,8 @@ impl Inquiry<'_> {
             if let Some(cut) = cut_of(&lookup) {
                 return Some(cut);
             }
-            if lookup.reply().is_some() {
+            // After SERVFAIL the zone may begin anywhere in between.
+            if super::super::fresh::failure(&lookup).is_none() {
                 talkative = talkative.or(Some(lookup.server));
             }
         }

@@ -1,0 +1,91 @@
+//! Addresses and TTLs in the records.
+
+use super::*;
+
+fn with_aaaa(lines: &[&str]) -> NamesObservation {
+    let mut names = healthy();
+    publish(&mut names, &everybody(), RecordType::AAAA, lines);
+    publish(&mut names, &everybody(), RecordType::HTTPS, &[]);
+    names
+}
+
+#[test]
+fn an_address_that_nobody_can_reach() {
+    let names = with_aaaa(&["www.lab.test. 300 AAAA fd00::80"]);
+    let judgement = check(&names, &["dns.aaaa-not-global"]);
+    assert!(judgement.findings[0].message.contains("unique local"));
+    assert!(
+        probeable(&names).iter().all(IpAddr::is_ipv4),
+        "nothing is sent there"
+    );
+}
+
+#[test]
+fn the_translators_prefix_published_by_the_zone_itself() {
+    let mut names = with_aaaa(&["www.lab.test. 300 AAAA 64:ff9b::198.51.100.80"]);
+    names.synthesis = Nat64Prefix::of_probe("64:ff9b::192.0.0.170".parse().unwrap())
+        .into_iter()
+        .collect();
+    check(&names, &["dns.aaaa-not-global"]);
+}
+
+#[test]
+fn an_address_that_was_not_declared() {
+    let expectation = Expectation {
+        v6: ["2e00:5::80".parse().unwrap()].into(),
+        ..expectation()
+    };
+    let judgement = check_with(&healthy(), &expectation, &["dns.aaaa-unexpected"]);
+    assert_eq!(judgement.findings[0].subject, "2e00:5::81");
+}
+
+#[test]
+fn the_declared_set_in_full_or_in_part() {
+    let expectation = Expectation {
+        v6: ["2e00:5::80", "2e00:5::81", "2e00:5::82"]
+            .map(|text| text.parse().unwrap())
+            .into(),
+        ..expectation()
+    };
+    let judgement = check_with(&healthy(), &expectation, &[]);
+    assert_eq!(judgement.notes.len(), 1, "{:?}", judgement.notes);
+}
+
+#[test]
+fn a_ttl_of_a_day() {
+    let names = with_aaaa(&["www.lab.test. 86400 AAAA 2e00:5::80"]);
+    check(&names, &["dns.ttl-too-long"]);
+}
+
+#[test]
+fn a_long_ttl_of_the_a_alone() {
+    let mut names = healthy();
+    publish(
+        &mut names,
+        &everybody(),
+        RecordType::A,
+        &["www.lab.test. 86400 A 198.51.100.80"],
+    );
+    publish(&mut names, &everybody(), RecordType::HTTPS, &[]);
+    check(&names, &[]);
+}
+
+#[test]
+fn the_limit_itself_is_not_too_long() {
+    check(&with_aaaa(&["www.lab.test. 3600 AAAA 2e00:5::80"]), &[]);
+}
+
+#[test]
+fn a_cache_that_lengthens_ttls_is_overruled() {
+    let mut names = healthy();
+    publish(
+        &mut names,
+        &[RESOLVER],
+        RecordType::AAAA,
+        &[
+            "www.lab.test. 86400 AAAA 2e00:5::80",
+            "www.lab.test. 86400 AAAA 2e00:5::81",
+        ],
+    );
+    check(&names, &[]);
+}

@@ -1,0 +1,280 @@
+//! From everything that was seen to the report: the rules of every part, then one verdict.
+
+use super::{Run, Seen};
+use crate::mail;
+use crate::names::{
+    self, Existence, Expectation, Judgement, Lookup, NamesObservation, Server, ptr,
+};
+use crate::path;
+use crate::report::{self, Phase, Report, Row, Verdict};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use twinstack_dns::{Name, RecordType};
+use twinstack_finding::{Finding, Severity, Skipped};
+
+impl Run<'_> {
+    pub(super) fn report(self, seen: Seen) -> Report {
+        let servers = self.asker.servers();
+        let judged = self.judge(&servers, &seen);
+        let existence = existence(&seen);
+        let mut lookups: Vec<Lookup> = Vec::new();
+        for names in seen.names.iter().chain(&seen.domain) {
+            lookups.extend(names.lookups.iter().cloned());
+        }
+        lookups.extend(seen.lookups);
+        lookups.extend(seen.ptr.lookups());
+        let answers = names::answers(&servers, &lookups);
+        let (table, client) = match &seen.path {
+            Some((plan, path)) => (path::rows(plan, path), path::client_timing(plan, path)),
+            None => (Vec::new(), None),
+        };
+        let mut notes = judged.notes;
+        notes.extend(names::cache_notes(&answers));
+        let mut report = Report {
+            schema: report::SCHEMA.to_owned(),
+            target: self.options.target.text.clone(),
+            vantages: vec![report::HERE.to_owned()],
+            verdict: verdict(existence, &judged.findings, &table),
+            elapsed_seconds: self.started.elapsed().as_secs_f64(),
+            answers,
+            table,
+            client,
+            findings: judged.findings,
+            skipped: judged.skipped,
+            notes,
+        };
+        report.tidy();
+        report
+    }
+
+    fn judge(&self, servers: &[Server], seen: &Seen) -> Judgement {
+        let options = self.options;
+        let expectation = Expectation {
+            v6_works_here: seen.path.as_ref().is_some_and(|(_, path)| path.v6_works()),
+            ..Expectation::of(options)
+        };
+        let mut all = Judgement {
+            skipped: self.skipped.iter().chain(&seen.skipped).cloned().collect(),
+            ..Judgement::default()
+        };
+        let mut add = |judged: Judgement| {
+            all.findings.extend(judged.findings);
+            all.notes.extend(judged.notes);
+            all.skipped.extend(judged.skipped);
+        };
+        for names in &seen.names {
+            let expectation = Expectation {
+                // Of an exchanger without AAAA `mail.mx-no-v6` speaks.
+                v4_only_is_fine: expectation.v4_only_is_fine || seen.mail.is_some(),
+                ..expectation.clone()
+            };
+            add(names::judge(names, &expectation));
+            add(said_while_asking(names));
+            add(late_addresses(names, seen));
+            add(unresolved(names));
+        }
+        if let Some(domain) = &seen.domain {
+            add(names::judge_zone(domain, &expectation));
+            add(said_while_asking(domain));
+        }
+        if let Some(mail) = &seen.mail {
+            add(mail::judge(servers, mail, options.allow_v4_only));
+        }
+        if let Some((plan, path)) = &seen.path {
+            add(Judgement {
+                findings: path::judge(plan, path),
+                skipped: path::skipped(plan, path),
+                ..Judgement::default()
+            });
+        }
+        let expected = options.expect_ptr.as_deref().map(Name::parse);
+        if let Some(Err(error)) = &expected {
+            add(Judgement {
+                skipped: vec![Skipped {
+                    what: "whether the reverse names are the expected one".to_owned(),
+                    why: error.to_string(),
+                }],
+                ..Judgement::default()
+            });
+        }
+        add(ptr::judge(
+            servers,
+            &seen.ptr,
+            expected.and_then(Result::ok).as_ref(),
+        ));
+        all
+    }
+}
+
+/// Why there are no addresses to go on with.
+fn unresolved(names: &NamesObservation) -> Judgement {
+    let mut judgement = Judgement::default();
+    match names::existence(names) {
+        Existence::Exists => {}
+        Existence::NoSuchName => judgement.notes.push(format!(
+            "`{}` does not exist: every server that answered says NXDOMAIN",
+            names.name
+        )),
+        Existence::Unknown => {
+            let said: BTreeSet<String> = names
+                .lookups
+                .iter()
+                .filter(|lookup| lookup.name == names.name || lookup.name == names.canonical)
+                .filter(|lookup| matches!(lookup.rtype, RecordType::A | RecordType::AAAA))
+                .map(|lookup| {
+                    format!(
+                        "{}: {} {}",
+                        names.server_name(lookup.server),
+                        lookup.rtype,
+                        lookup.outcome_word()
+                    )
+                })
+                .collect();
+            judgement.skipped.push(Skipped {
+                what: format!("the addresses of {}", names.name),
+                why: if said.is_empty() {
+                    "there is no resolver to ask".to_owned()
+                } else {
+                    let said: Vec<String> = said.into_iter().collect();
+                    format!("nobody gave a proper answer ({})", said.join(", "))
+                },
+            });
+        }
+    }
+    judgement
+}
+
+fn said_while_asking(names: &NamesObservation) -> Judgement {
+    Judgement {
+        notes: names.notes.clone(),
+        skipped: names.skipped.clone(),
+        ..Judgement::default()
+    }
+}
+
+/// Addresses that a slow server named only when the path was already being looked at.
+fn late_addresses(names: &NamesObservation, seen: &Seen) -> Judgement {
+    let planned: BTreeSet<IpAddr> = seen
+        .path
+        .iter()
+        .flat_map(|(plan, _)| plan.addresses.iter().copied())
+        .collect();
+    let skipped = names::probeable(names)
+        .into_iter()
+        .filter(|address| !planned.contains(address))
+        .map(|address| Skipped {
+            what: format!("the path to {address}"),
+            why: format!(
+                "`{}` was found to have it only after the others were being looked at",
+                names.name
+            ),
+        })
+        .collect();
+    Judgement {
+        skipped,
+        ..Judgement::default()
+    }
+}
+
+/// Over all names; an address needs no look-up and exists.
+fn existence(seen: &Seen) -> Existence {
+    let mut all: Vec<Existence> = seen.names.iter().map(names::existence).collect();
+    // A mail domain exists whatever its exchangers do.
+    if let Some(domain) = &seen.domain {
+        all = vec![names::existence(domain)];
+    }
+    if all.is_empty() {
+        return if seen.path.is_some() {
+            Existence::Exists
+        } else {
+            Existence::Unknown
+        };
+    }
+    if all.contains(&Existence::Exists) {
+        Existence::Exists
+    } else if all.contains(&Existence::Unknown) {
+        Existence::Unknown
+    } else {
+        Existence::NoSuchName
+    }
+}
+
+/// The worst finding decides, unless there was nothing to look at.
+fn verdict(existence: Existence, findings: &[Finding], table: &[Row]) -> Verdict {
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let looked = table.is_empty()
+        || table.iter().any(|row| {
+            [&row.tcp, &row.tls, &row.http, &row.quic]
+                .iter()
+                .any(|phase| matches!(phase, Phase::Ok { .. } | Phase::Failed { .. }))
+        });
+    match (existence, worst) {
+        (Existence::NoSuchName, _) => Verdict::NoSuchName,
+        (_, Some(Severity::Failure)) => Verdict::NotReady,
+        (Existence::Unknown, _) => Verdict::Unknown,
+        _ if !looked => Verdict::Unknown,
+        (Existence::Exists, Some(Severity::Warning)) => Verdict::ReadyWithWarnings,
+        (Existence::Exists, Some(Severity::Info) | None) => Verdict::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codes::finding;
+
+    fn row(tcp: Phase) -> Row {
+        Row {
+            vantage: "here".to_owned(),
+            address: "2e00:5::80".parse().unwrap(),
+            port: 443,
+            tcp,
+            tls: Phase::NotReached,
+            http: Phase::NotReached,
+            quic: Phase::NotApplicable,
+        }
+    }
+
+    fn open() -> Row {
+        row(Phase::Ok {
+            elapsed_seconds: 0.014,
+            detail: String::new(),
+        })
+    }
+
+    fn unseen() -> Row {
+        row(Phase::Skipped {
+            detail: "no route".to_owned(),
+        })
+    }
+
+    #[test]
+    fn the_worst_finding_decides() {
+        let raised = |code| finding(code, "x", "y", Vec::new(), "z");
+        let warning = raised("dns.ttl-too-long");
+        let failure = raised("reach.fw-drop");
+        let check = |findings: &[Finding], expected| {
+            assert_eq!(verdict(Existence::Exists, findings, &[open()]), expected);
+        };
+        check(&[], Verdict::Ready);
+        check(std::slice::from_ref(&warning), Verdict::ReadyWithWarnings);
+        check(&[warning, failure], Verdict::NotReady);
+    }
+
+    #[test]
+    fn nothing_seen_is_no_verdict() {
+        assert_eq!(verdict(Existence::Unknown, &[], &[]), Verdict::Unknown);
+        assert_eq!(
+            verdict(Existence::Exists, &[], &[unseen()]),
+            Verdict::Unknown
+        );
+        assert_eq!(
+            verdict(Existence::Exists, &[], &[unseen(), open()]),
+            Verdict::Ready
+        );
+        assert_eq!(
+            verdict(Existence::NoSuchName, &[], &[]),
+            Verdict::NoSuchName
+        );
+    }
+}
