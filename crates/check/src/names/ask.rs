@@ -260,3 +260,6 @@ pub(crate) fn has_route(address: IpAddr) -> bool {
         (Err(_), IpAddr::V4(_)) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
