@@ -16,7 +16,9 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// What init gets to build.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,16 +51,18 @@ pub fn enter_init() -> Option<ExitCode> {
     };
     let control = Arc::new(inherited(CONTROL));
     let job = File::from(inherited(JOB));
+    let standing = Arc::new(AtomicBool::new(false));
     let built = serde_json::from_reader::<_, Job>(job)
         .map_err(|error| format!("the lab's init did not understand its job: {error}"))
         .and_then(|job| {
             let trace = job.trace.then(|| File::from(inherited(TRACE)));
             close_on_exec(&[CONTROL, TRACE]);
-            watch(&control);
+            watch(&control, &standing);
             build(job.world, trace, &control)
         });
     match built {
         Ok(lab) => {
+            standing.store(true, Ordering::Release);
             send(control.as_raw_fd(), &Response::Ready, &[]).ok();
             lab.obey(&control);
             Some(ExitCode::SUCCESS)
@@ -85,9 +89,9 @@ fn close_on_exec(numbers: &[RawFd]) {
 }
 
 /// Ends the lab as soon as the owner is gone, even while the world is still being built.
-fn watch(control: &Arc<OwnedFd>) {
+fn watch(control: &Arc<OwnedFd>, standing: &Arc<AtomicBool>) {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    let control = Arc::clone(control);
+    let (control, standing) = (Arc::clone(control), Arc::clone(standing));
     std::thread::spawn(move || {
         loop {
             // No event is asked for: a hang-up is always reported.
@@ -97,11 +101,19 @@ fn watch(control: &Arc<OwnedFd>) {
                     .revents()
                     .is_some_and(|events| events.contains(PollFlags::POLLHUP))
             {
+                if standing.load(Ordering::Acquire) {
+                    // `obey` sees the same and ends in good order, with the trace complete; this is for the case
+                    // that it cannot.
+                    std::thread::sleep(LAST_WORDS);
+                }
                 end_everything();
             }
         }
     });
 }
+
+/// How long the lab may take to write the end of its trace after the owner has gone.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Ends init and with it everything in its PID namespace.
 #[expect(
@@ -245,9 +257,7 @@ impl Standing {
                         self.emulator.set_filters(filters);
                     }
                     if let Some(zones) = update.zones {
-                        self.context
-                            .names
-                            .replace_zones(&self.context.world, &zones);
+                        self.context.names.replace_zones(&zones);
                     }
                     if let Some(rules) = update.dns_rules {
                         self.context.names.replace_rules(&rules);

@@ -24,7 +24,7 @@ impl NameData {
     /// Those of a world.
     pub(crate) fn new(world: &World) -> Self {
         let names = Self(Arc::default());
-        names.replace_zones(world, &world.zones);
+        names.replace_zones(&world.zones);
         names.replace_rules(&world.dns_rules);
         names
     }
@@ -32,7 +32,7 @@ impl NameData {
     /// From now on these zones; answers under way still come from the old ones.
     ///
     /// The world is not looked at: the zones name their servers themselves.
-    pub(crate) fn replace_zones(&self, _world: &World, zones: &[Zone]) {
+    pub(crate) fn replace_zones(&self, zones: &[Zone]) {
         let mut read = Vec::new();
         let mut broken = Vec::new();
         for zone in zones {

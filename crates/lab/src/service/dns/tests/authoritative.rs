@@ -229,7 +229,7 @@ async fn zones_change_under_way() {
         "www.lab.test. 300 AAAA 2e00:5::81",
     ];
     let zones = [zone("lab.test.", &[HOST], &lines)];
-    lab.context.names.replace_zones(&lab.context.world, &zones);
+    lab.context.names.replace_zones(&zones);
     let response = ask(server, "www.lab.test", RecordType::AAAA)
         .await
         .outcome
