@@ -83,3 +83,20 @@ fn the_index_of_the_pages_lists_every_code_as_its_table_does() {
         .collect();
     assert_eq!(listed, expected);
 }
+
+#[test]
+fn every_world_that_a_page_names_is_shipped() {
+    let shipped: Vec<String> = twinstack_lab::world::World::shipped()
+        .map(|world| world.name().to_owned())
+        .collect();
+    for info in twinstack_check::codes::all_codes() {
+        for line in info
+            .page
+            .lines()
+            .filter_map(|line| line.split_once("twinstack lab run "))
+        {
+            let name = line.1.split_whitespace().next().unwrap();
+            assert!(shipped.iter().any(|it| it == name), "{}: {name}", info.code);
+        }
+    }
+}
