@@ -118,10 +118,19 @@ pub(crate) enum ClientError {
 /// Fetches the page and prints the report.
 ///
 /// The exit status is 0 with an HTTP status and 1 without.
-pub(crate) fn run(arguments: &ClientArguments, environment: &mut Environment<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(
+    arguments: &ClientArguments,
+    environment: &mut Environment<'_>,
+) -> anyhow::Result<u8> {
     debug_assert_eq!(arguments.format, "json", "clap knows no other");
-    let strategy = if arguments.sequential { Strategy::Sequential } else { Strategy::HappyEyeballs };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let strategy = if arguments.sequential {
+        Strategy::Sequential
+    } else {
+        Strategy::HappyEyeballs
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let report = runtime.block_on(fetch(strategy, &arguments.url, arguments.give_up));
     // A `getaddrinfo` that nobody waits for any more must not hold up the end.
     runtime.shutdown_background();
@@ -130,7 +139,7 @@ pub(crate) fn run(arguments: &ClientArguments, environment: &mut Environment<'_>
     Ok(u8::from(report.status.is_none()))
 }
 
-async fn fetch(strategy: Strategy, url: &Url, give_up: Duration) -> Report {
+async fn fetch(strategy: Strategy, url: &Url, patience: Duration) -> Report {
     let journal = Journal::start();
     let visit = async {
         let stream = strategy.connect(url, &journal).await?;
@@ -138,12 +147,16 @@ async fn fetch(strategy: Strategy, url: &Url, give_up: Duration) -> Report {
         journal.won(winner);
         request::status(stream, url).await
     };
-    let outcome = tokio::time::timeout(give_up, visit).await;
+    let outcome = tokio::time::timeout(patience, visit).await;
     let elapsed_seconds = journal.now();
     let (status, gave_up, error) = match outcome {
         Ok(Ok(status)) => (Some(status), false, None),
         Ok(Err(error)) => (None, false, Some(error.to_string())),
-        Err(_) => (None, true, Some(format!("gave up after {} s", give_up.as_secs_f64()))),
+        Err(_) => (
+            None,
+            true,
+            Some(format!("gave up after {} s", patience.as_secs_f64())),
+        ),
     };
     let (attempts, dns_seconds, winner) = journal.close();
     Report {
@@ -192,7 +205,10 @@ mod tests {
     async fn a_status_is_success_for_both_strategies() {
         for strategy in [Strategy::Sequential, Strategy::HappyEyeballs] {
             let report = visit(strategy, Some("HTTP/1.1 204 No Content\r\n\r\n")).await;
-            assert_eq!((report.status, report.gave_up, &report.error), (Some(204), false, &None));
+            assert_eq!(
+                (report.status, report.gave_up, &report.error),
+                (Some(204), false, &None)
+            );
             assert_eq!(report.winner, Some("127.0.0.1".parse().unwrap()));
             assert_eq!(report.attempts.len(), 1, "{report:?}");
             assert_eq!(report.attempts[0].outcome, AttemptOutcome::Connected);
@@ -204,14 +220,21 @@ mod tests {
     async fn bytes_that_are_no_http_status_are_no_success() {
         let report = visit(Strategy::Sequential, Some("000\r\n")).await;
         assert_eq!(report.status, None);
-        assert_eq!(report.error.as_deref(), Some("the answer does not begin with an HTTP status"));
+        assert_eq!(
+            report.error.as_deref(),
+            Some("the answer does not begin with an HTTP status")
+        );
     }
 
     #[tokio::test]
     async fn a_silent_server_is_given_up_at_the_limit() {
         let report = visit(Strategy::HappyEyeballs, None).await;
         assert!(report.gave_up && report.status.is_none());
-        assert!((0.29..0.9).contains(&report.elapsed_seconds), "{}", report.elapsed_seconds);
+        assert!(
+            (0.29..0.9).contains(&report.elapsed_seconds),
+            "{}",
+            report.elapsed_seconds
+        );
     }
 
     #[tokio::test]

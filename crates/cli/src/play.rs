@@ -72,13 +72,23 @@ impl Replay {
 }
 
 /// Plays, tells, writes the page, and returns the exit status.
-pub(crate) fn run(arguments: &PlayArguments, environment: &mut Environment<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(
+    arguments: &PlayArguments,
+    environment: &mut Environment<'_>,
+) -> anyhow::Result<u8> {
     // Everything that can be refused is refused before anybody has to wait.
-    let mut report = arguments.report.as_deref().map(ReportFile::open).transpose()?;
+    let mut report = arguments
+        .report
+        .as_deref()
+        .map(ReportFile::open)
+        .transpose()?;
     let recording = Recording::create(arguments.trace.as_deref())?;
     let name = arguments.replay.name();
     let load = |name: &str, without_fault| {
-        let options = LoadOptions { without_fault, ..LoadOptions::default() };
+        let options = LoadOptions {
+            without_fault,
+            ..LoadOptions::default()
+        };
         World::load_with(name, &options).with_context(|| format!("reading the world `{name}`"))
     };
     let mut script = director::Script {
@@ -106,7 +116,10 @@ pub(crate) fn run(arguments: &PlayArguments, environment: &mut Environment<'_>) 
     if let Some(report) = &mut report {
         report.write(&page::render(&story))?;
         if human {
-            let written = format!("\n   The whole story as a page: {}\n", report.path.display());
+            let written = format!(
+                "\n   The whole story as a page: {}\n",
+                report.path.display()
+            );
             environment.stdout.print(&written)?;
         }
     }
@@ -129,12 +142,17 @@ impl ReportFile {
             .truncate(false)
             .open(path)
             .with_context(|| format!("the report cannot be written to `{}`", path.display()))?;
-        Ok(Self { path: path.to_owned(), file, unwritten_and_ours: !existed })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            unwritten_and_ours: !existed,
+        })
     }
 
     fn write(&mut self, text: &str) -> anyhow::Result<()> {
         self.unwritten_and_ours = false;
-        self.replace(text).with_context(|| format!("writing the report `{}`", self.path.display()))
+        self.replace(text)
+            .with_context(|| format!("writing the report `{}`", self.path.display()))
     }
 
     fn replace(&mut self, text: &str) -> std::io::Result<()> {
@@ -162,18 +180,35 @@ mod tests {
     #[test]
     fn a_report_that_cannot_be_written_is_refused_at_once() {
         let directory = tempfile::tempdir().unwrap();
-        let error = ReportFile::open(&directory.path().join("not/there.html")).err().unwrap();
-        assert!(format!("{error:#}").contains("the report cannot be written to"), "{error:#}");
-        assert!(ReportFile::open(directory.path()).is_err(), "a directory is no file");
+        let error = ReportFile::open(&directory.path().join("not/there.html"))
+            .err()
+            .unwrap();
+        assert!(
+            format!("{error:#}").contains("the report cannot be written to"),
+            "{error:#}"
+        );
+        assert!(
+            ReportFile::open(directory.path()).is_err(),
+            "a directory is no file"
+        );
     }
 
     #[test]
     fn a_report_replaces_a_longer_one_and_a_failed_replay_leaves_things_as_they_were() {
         let directory = tempfile::tempdir().unwrap();
-        let (old, new) = (directory.path().join("old.html"), directory.path().join("new.html"));
+        let (old, new) = (
+            directory.path().join("old.html"),
+            directory.path().join("new.html"),
+        );
         std::fs::write(&old, "an older and longer page").unwrap();
-        drop((ReportFile::open(&old).unwrap(), ReportFile::open(&new).unwrap()));
-        assert_eq!(std::fs::read_to_string(&old).unwrap(), "an older and longer page");
+        drop((
+            ReportFile::open(&old).unwrap(),
+            ReportFile::open(&new).unwrap(),
+        ));
+        assert_eq!(
+            std::fs::read_to_string(&old).unwrap(),
+            "an older and longer page"
+        );
         assert!(!new.exists());
         ReportFile::open(&old).unwrap().write("short").unwrap();
         assert_eq!(std::fs::read_to_string(&old).unwrap(), "short");

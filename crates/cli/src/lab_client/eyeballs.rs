@@ -32,7 +32,11 @@ pub(super) async fn connect(url: &Url, journal: &Journal) -> Result<TcpStream, C
     } else {
         let servers = servers()?;
         for family in [Family::V6, Family::V4] {
-            lookups.spawn(lookup(question(&url.host, family)?, servers.clone(), family));
+            lookups.spawn(lookup(
+                question(&url.host, family)?,
+                servers.clone(),
+                family,
+            ));
         }
     }
     let mut connects = JoinSet::new();
@@ -76,7 +80,10 @@ fn servers() -> Result<Vec<SocketAddr>, ClientError> {
     let path = Path::new("/etc/resolv.conf");
     match twinstack_dns::client::system_resolvers(path) {
         Ok((_, servers)) if !servers.is_empty() => Ok(servers),
-        Ok(_) => Err(ClientError::Resolvers(format!("`{}` names no resolver", path.display()))),
+        Ok(_) => Err(ClientError::Resolvers(format!(
+            "`{}` names no resolver",
+            path.display()
+        ))),
         Err(error) => Err(ClientError::Resolvers(error.to_string())),
     }
 }
@@ -91,12 +98,24 @@ fn question(host: &str, family: Family) -> Result<Question, ClientError> {
 }
 
 /// The addresses of one family, from the first resolver that answers.
-async fn lookup(question: Question, servers: Vec<SocketAddr>, family: Family) -> (Family, Vec<IpAddr>) {
+async fn lookup(
+    question: Question,
+    servers: Vec<SocketAddr>,
+    family: Family,
+) -> (Family, Vec<IpAddr>) {
     for server in servers {
-        let exchange = Client::new(server).ask(&question, &AskOptions::default()).await;
+        let exchange = Client::new(server)
+            .ask(&question, &AskOptions::default())
+            .await;
         if let Ok(response) = exchange.outcome {
             let (_, records) = response.answers_to(&question);
-            return (family, records.iter().filter_map(|record| record.data.address()).collect());
+            return (
+                family,
+                records
+                    .iter()
+                    .filter_map(|record| record.data.address())
+                    .collect(),
+            );
         }
     }
     (family, Vec::new())
@@ -173,7 +192,11 @@ impl Line {
     fn next(&mut self, now: Instant) -> Next {
         // RFC 8305 section 4: IPv6 first, then the families in turn.
         let turn = self.last.map_or(Family::V6, other);
-        let family = if self.waiting(turn).is_empty() { other(turn) } else { turn };
+        let family = if self.waiting(turn).is_empty() {
+            other(turn)
+        } else {
+            turn
+        };
         if self.waiting(family).is_empty() {
             return Next::Nothing;
         }

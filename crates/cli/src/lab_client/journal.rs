@@ -78,7 +78,10 @@ struct Open {
 
 impl Journal {
     pub(super) fn start() -> Self {
-        Self { started: Instant::now(), entries: RefCell::default() }
+        Self {
+            started: Instant::now(),
+            entries: RefCell::default(),
+        }
     }
 
     /// Seconds since the start.
@@ -94,7 +97,11 @@ impl Journal {
 
     pub(super) fn began(&self, address: IpAddr) {
         let started_seconds = self.now();
-        self.entries.borrow_mut().attempts.push(Open { address, started_seconds, end: None });
+        self.entries.borrow_mut().attempts.push(Open {
+            address,
+            started_seconds,
+            end: None,
+        });
     }
 
     pub(super) fn ended<T>(&self, address: IpAddr, result: &io::Result<T>) {
@@ -104,7 +111,10 @@ impl Journal {
             Err(error) => AttemptOutcome::of(error),
         };
         let mut entries = self.entries.borrow_mut();
-        let open = entries.attempts.iter_mut().rfind(|it| it.address == address && it.end.is_none());
+        let open = entries
+            .attempts
+            .iter_mut()
+            .rfind(|it| it.address == address && it.end.is_none());
         if let Some(open) = open {
             open.end = Some((now, outcome));
         }
@@ -159,8 +169,15 @@ mod tests {
         journal.won(address(2));
         let (attempts, dns, winner) = journal.close();
         let outcomes: Vec<_> = attempts.iter().map(|it| it.outcome).collect();
-        assert_eq!(outcomes, [AttemptOutcome::Abandoned, AttemptOutcome::Connected]);
-        assert!(attempts.iter().all(|it| it.ended_seconds >= it.started_seconds));
+        assert_eq!(
+            outcomes,
+            [AttemptOutcome::Abandoned, AttemptOutcome::Connected]
+        );
+        assert!(
+            attempts
+                .iter()
+                .all(|it| it.ended_seconds >= it.started_seconds)
+        );
         assert_eq!((dns, winner), (None, Some(address(2))));
     }
 
@@ -170,7 +187,10 @@ mod tests {
             assert_eq!(AttemptOutcome::of(&kind.into()), expected, "{kind:?}");
         };
         check(io::ErrorKind::ConnectionRefused, AttemptOutcome::Refused);
-        check(io::ErrorKind::NetworkUnreachable, AttemptOutcome::Unreachable);
+        check(
+            io::ErrorKind::NetworkUnreachable,
+            AttemptOutcome::Unreachable,
+        );
         check(io::ErrorKind::HostUnreachable, AttemptOutcome::Unreachable);
         check(io::ErrorKind::TimedOut, AttemptOutcome::TimedOut);
         check(io::ErrorKind::OutOfMemory, AttemptOutcome::Failed);

@@ -28,8 +28,13 @@ pub(super) async fn status(mut stream: TcpStream, url: &Url) -> Result<u16, Clie
 
 fn parse(line: &[u8]) -> Option<u16> {
     let line = std::str::from_utf8(line).ok()?;
-    let digits = line.strip_prefix("HTTP/1.1 ").or_else(|| line.strip_prefix("HTTP/1.0 "))?;
-    digits.parse().ok().filter(|status| (100..1000).contains(status))
+    let digits = line
+        .strip_prefix("HTTP/1.1 ")
+        .or_else(|| line.strip_prefix("HTTP/1.0 "))?;
+    digits
+        .parse()
+        .ok()
+        .filter(|status| (100..1000).contains(status))
 }
 
 #[cfg(test)]

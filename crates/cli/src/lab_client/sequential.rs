@@ -9,7 +9,10 @@ use tokio::net::TcpStream;
 pub(super) async fn connect(url: &Url, journal: &Journal) -> Result<TcpStream, ClientError> {
     let addresses = tokio::net::lookup_host((url.host.as_str(), url.port))
         .await
-        .map_err(|cause| ClientError::Lookup { host: url.host.clone(), cause })?;
+        .map_err(|cause| ClientError::Lookup {
+            host: url.host.clone(),
+            cause,
+        })?;
     let mut any = false;
     for address in addresses {
         any = true;

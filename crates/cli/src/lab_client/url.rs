@@ -23,9 +23,15 @@ impl Url {
             Some(at) => rest.split_at(at),
             None => (rest, "/"),
         };
-        let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let (host, port) = match authority
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'))
+        {
             Some((host, "")) => (host, None),
-            Some((host, port)) => (host, Some(port.strip_prefix(':').ok_or("expected a port behind `]`")?)),
+            Some((host, port)) => (
+                host,
+                Some(port.strip_prefix(':').ok_or("expected a port behind `]`")?),
+            ),
             None => match authority.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (authority, None),
@@ -41,7 +47,11 @@ impl Url {
         if host.is_empty() || path.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(format!("`{text}` is not a URL"));
         }
-        Ok(Self { host: host.to_owned(), port, path: path.to_owned() })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            path: path.to_owned(),
+        })
     }
 
     /// The address, if the host is written as one.
@@ -51,8 +61,16 @@ impl Url {
 
     /// What stands in the `Host` header.
     pub(crate) fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        if self.port == 80 {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
     }
 }
 
@@ -84,20 +102,50 @@ mod tests {
     fn host_port_and_path_are_read_and_written() {
         let check = |text: &str, host: &str, port, path: &str, written: &str| {
             let url = Url::parse(text).unwrap();
-            assert_eq!((url.host.as_str(), url.port, url.path.as_str()), (host, port, path));
+            assert_eq!(
+                (url.host.as_str(), url.port, url.path.as_str()),
+                (host, port, path)
+            );
             assert_eq!(url.to_string(), written);
         };
-        check("http://www.lab.test", "www.lab.test", 80, "/", "http://www.lab.test/");
-        check("http://www.lab.test:8080/a?b", "www.lab.test", 8080, "/a?b", "http://www.lab.test:8080/a?b");
-        check("http://[2e00:5::80]/", "2e00:5::80", 80, "/", "http://[2e00:5::80]/");
+        check(
+            "http://www.lab.test",
+            "www.lab.test",
+            80,
+            "/",
+            "http://www.lab.test/",
+        );
+        check(
+            "http://www.lab.test:8080/a?b",
+            "www.lab.test",
+            8080,
+            "/a?b",
+            "http://www.lab.test:8080/a?b",
+        );
+        check(
+            "http://[2e00:5::80]/",
+            "2e00:5::80",
+            80,
+            "/",
+            "http://[2e00:5::80]/",
+        );
         check("http://[::1]:81", "::1", 81, "/", "http://[::1]:81/");
     }
 
     #[test]
     fn what_is_no_plain_http_url_is_refused() {
         for text in [
-            "", "www.lab.test", "https://www.lab.test/", "http://", "http:///x", "http://a:0/", "http://a:65536/",
-            "http://a:x/", "http://[::1]x/", "http://a/b c", "http://a/\r\nX: y",
+            "",
+            "www.lab.test",
+            "https://www.lab.test/",
+            "http://",
+            "http:///x",
+            "http://a:0/",
+            "http://a:65536/",
+            "http://a:x/",
+            "http://[::1]x/",
+            "http://a/b c",
+            "http://a/\r\nX: y",
         ] {
             assert!(Url::parse(text).is_err(), "{text}");
         }

@@ -34,11 +34,15 @@ impl Agreement {
         match packets.elapsed_seconds {
             Some(seconds) if run.answered() => {
                 self.compared += 1;
-                self.largest = self.largest.max((seconds - run.measured.elapsed_seconds).abs());
+                self.largest = self
+                    .largest
+                    .max((seconds - run.measured.elapsed_seconds).abs());
             }
             // Nothing came, for either: the recording cannot know when the client lost patience.
             None if !run.answered() => self.compared += 1,
-            _ => self.contradicted.push(format!("{} {}", run.network, run.client)),
+            _ => self
+                .contradicted
+                .push(format!("{} {}", run.network, run.client)),
         }
     }
 }
@@ -52,11 +56,19 @@ impl fmt::Display for Agreement {
             self.compared + self.contradicted.len() + self.unseen
         )?;
         if self.compared > 0 {
-            write!(f, ", the largest difference is {:.1} ms", self.largest * 1000.0)?;
+            write!(
+                f,
+                ", the largest difference is {:.1} ms",
+                self.largest * 1000.0
+            )?;
         }
         f.write_str(".")?;
         if !self.contradicted.is_empty() {
-            write!(f, " Client and packets contradict each other for: {}.", self.contradicted.join(", "))?;
+            write!(
+                f,
+                " Client and packets contradict each other for: {}.",
+                self.contradicted.join(", ")
+            )?;
         }
         Ok(())
     }
@@ -88,6 +100,10 @@ mod tests {
         let agreement = of(&story);
         assert_eq!((agreement.compared, agreement.unseen), (12, 1));
         assert_eq!(agreement.contradicted, ["office legacy"]);
-        assert!(agreement.to_string().starts_with("Computed again from the recorded packets alone: 12 of 14 visits"));
+        assert!(
+            agreement
+                .to_string()
+                .starts_with("Computed again from the recorded packets alone: 12 of 14 visits")
+        );
     }
 }

@@ -21,11 +21,17 @@ pub(super) struct Audience<'a, 'b> {
 
 impl<'a, 'b> Audience<'a, 'b> {
     pub(super) fn new(environment: &'a mut Environment<'b>, human: bool) -> Self {
-        Self { environment, human, bar: ProgressBar::hidden() }
+        Self {
+            environment,
+            human,
+            bar: ProgressBar::hidden(),
+        }
     }
 
     fn columns(&self) -> usize {
-        self.environment.text_width().clamp(*COLUMNS.start(), *COLUMNS.end())
+        self.environment
+            .text_width()
+            .clamp(*COLUMNS.start(), *COLUMNS.end())
     }
 
     fn say(&mut self, lines: &[Line]) -> anyhow::Result<()> {
@@ -72,7 +78,16 @@ impl<'a, 'b> Audience<'a, 'b> {
         Ok(())
     }
 
-    pub(super) fn mend(&mut self, mend: &Mend, name: &str, before: Option<&Run>) -> anyhow::Result<()> {
+    pub(super) fn vantages(&mut self, round: &Round) -> anyhow::Result<()> {
+        self.say(&text::vantages(round, self.columns()))
+    }
+
+    pub(super) fn mend(
+        &mut self,
+        mend: &Mend,
+        name: &str,
+        before: Option<&Run>,
+    ) -> anyhow::Result<()> {
         self.say(&text::mend(mend, name, before, self.columns()))
     }
 
@@ -101,8 +116,13 @@ impl<'a, 'b> Audience<'a, 'b> {
     /// How long by now.
     pub(super) fn waited(&self, elapsed: Duration) {
         let limit = Duration::from_millis(self.bar.length().unwrap_or_default());
-        self.bar.set_position(u64::try_from(elapsed.min(limit).as_millis()).unwrap_or_default());
-        self.bar.set_prefix(format!("{:.0} s of {:.0} s", elapsed.as_secs_f64(), limit.as_secs_f64()));
+        self.bar
+            .set_position(u64::try_from(elapsed.min(limit).as_millis()).unwrap_or_default());
+        self.bar.set_prefix(format!(
+            "{:.0} s of {:.0} s",
+            elapsed.as_secs_f64(),
+            limit.as_secs_f64()
+        ));
     }
 
     /// Nothing to watch any more.

@@ -41,7 +41,11 @@ impl ClientKind {
 /// The cast of the incident of 2017.
 pub(super) fn of_so_2017() -> Cast {
     Cast {
-        networks: vec![("office", "client"), ("cafe", "cafe-client"), ("legacy-isp", "isp-client")],
+        networks: vec![
+            ("office", "client"),
+            ("cafe", "cafe-client"),
+            ("legacy-isp", "isp-client"),
+        ],
         clients: vec![ClientKind::Legacy, ClientKind::Modern, ClientKind::Curl],
     }
 }
@@ -60,8 +64,9 @@ pub(super) fn add_hosts(world: &mut World, cast: &Cast) -> anyhow::Result<()> {
             copy.name = host_name(network, *client);
             for interface in &mut copy.interfaces {
                 for address in &mut interface.addresses {
-                    *address = free_address(world, *address)
-                        .with_context(|| format!("no free address for `{}` beside {address}", copy.name))?;
+                    *address = free_address(world, *address).with_context(|| {
+                        format!("no free address for `{}` beside {address}", copy.name)
+                    })?;
                 }
             }
             world.hosts.push(copy);
@@ -73,7 +78,10 @@ pub(super) fn add_hosts(world: &mut World, cast: &Cast) -> anyhow::Result<()> {
 /// Lets the resolvers forget what they were told of the service after this many seconds. With the five minutes of the
 /// world as it stands, nobody would see the mend within the replay.
 pub(super) fn shorten_ttls(world: &mut World, seconds: u32) {
-    let (target, parent) = (format!("{}.", world.check.target), world.check.target.split_once('.'));
+    let (target, parent) = (
+        format!("{}.", world.check.target),
+        world.check.target.split_once('.'),
+    );
     let sibling = parent.map_or_else(String::new, |(_, parent)| format!("static.{parent}."));
     for record in world.zones.iter_mut().flat_map(|zone| &mut zone.records) {
         let of_service = record.owner == target || record.owner == sibling || record.rtype == "PTR";
@@ -96,14 +104,22 @@ pub(super) fn host<'a>(world: &'a World, name: &str) -> anyhow::Result<&'a Host>
 fn free_address(world: &World, after: IpAddr) -> Option<IpAddr> {
     let taken = |address: &IpAddr| {
         let hosts = world.hosts.iter().flat_map(|host| &host.interfaces);
-        hosts.flat_map(|interface| &interface.addresses).any(|it| it == address)
+        hosts
+            .flat_map(|interface| &interface.addresses)
+            .any(|it| it == address)
     };
     let next = |address: &IpAddr| match address {
-        IpAddr::V4(address) => u32::from(*address).checked_add(1).map(|it| IpAddr::V4(it.into())),
-        IpAddr::V6(address) => u128::from(*address).checked_add(1).map(|it| IpAddr::V6(it.into())),
+        IpAddr::V4(address) => u32::from(*address)
+            .checked_add(1)
+            .map(|it| IpAddr::V4(it.into())),
+        IpAddr::V6(address) => u128::from(*address)
+            .checked_add(1)
+            .map(|it| IpAddr::V6(it.into())),
     };
     // Far more than any world has hosts; a network of the documentation ranges has 254 addresses.
-    std::iter::successors(next(&after), next).take(200).find(|address| !taken(address))
+    std::iter::successors(next(&after), next)
+        .take(200)
+        .find(|address| !taken(address))
 }
 
 /// What is true of IPv6 in the networks of the cast.
@@ -116,13 +132,19 @@ pub(super) fn networks(world: &World, cast: &Cast) -> anyhow::Result<Vec<Network
                 .iter()
                 .position(|network| network.name == *name)
                 .ok_or_else(|| anyhow!("the world `{}` has no network `{name}`", world.name))?;
-            Ok(Network { name: (*name).to_owned(), ipv6: ipv6(world, NetworkId(at)) })
+            Ok(Network {
+                name: (*name).to_owned(),
+                ipv6: ipv6(world, NetworkId(at)),
+            })
         })
         .collect()
 }
 
 fn ipv6(world: &World, network: NetworkId) -> Ipv6 {
-    let has_v6 = world.networks.get(network.0).is_some_and(|network| network.v6.is_some());
+    let has_v6 = world
+        .networks
+        .get(network.0)
+        .is_some_and(|network| network.v6.is_some());
     let dropped = world.filters.iter().any(|filter| {
         filter.at == network
             && filter.family == Some(Family::V6)
@@ -145,7 +167,10 @@ mod tests {
     use twinstack_lab::world::LoadOptions;
 
     fn world(without_fault: bool) -> World {
-        let options = LoadOptions { without_fault, ..LoadOptions::default() };
+        let options = LoadOptions {
+            without_fault,
+            ..LoadOptions::default()
+        };
         World::load_with("so-2017", &options).unwrap()
     }
 
@@ -167,7 +192,10 @@ mod tests {
             for interface in &host.interfaces {
                 let network = &world.networks[interface.network.0];
                 for address in &interface.addresses {
-                    let inside = [network.v4, network.v6].iter().flatten().any(|it| it.contains(*address));
+                    let inside = [network.v4, network.v6]
+                        .iter()
+                        .flatten()
+                        .any(|it| it.contains(*address));
                     assert!(inside, "{} {address}", host.name);
                 }
             }
@@ -180,10 +208,16 @@ mod tests {
         shorten_ttls(&mut world, 2);
         let ttls = |owner: &str, rtype: &str| -> BTreeSet<u32> {
             let records = world.zones.iter().flat_map(|zone| &zone.records);
-            records.filter(|it| it.owner == owner && it.rtype == rtype).map(|it| it.ttl).collect()
+            records
+                .filter(|it| it.owner == owner && it.rtype == rtype)
+                .map(|it| it.ttl)
+                .collect()
         };
         assert_eq!(ttls("www.lab.test.", "AAAA"), BTreeSet::from([2]));
-        assert_eq!(ttls("80.100.51.198.in-addr.arpa.", "PTR"), BTreeSet::from([2]));
+        assert_eq!(
+            ttls("80.100.51.198.in-addr.arpa.", "PTR"),
+            BTreeSet::from([2])
+        );
         assert_eq!(ttls("ns1.lab.test.", "A"), BTreeSet::from([300]));
     }
 
@@ -191,7 +225,10 @@ mod tests {
     fn what_is_said_of_the_networks_comes_from_the_world() {
         let check = |without_fault, expected: [Ipv6; 3]| {
             let networks = networks(&world(without_fault), &of_so_2017()).unwrap();
-            assert_eq!(networks.iter().map(|it| it.ipv6).collect::<Vec<_>>(), expected);
+            assert_eq!(
+                networks.iter().map(|it| it.ipv6).collect::<Vec<_>>(),
+                expected
+            );
         };
         check(false, [Ipv6::Works, Ipv6::Dropped, Ipv6::Absent]);
         check(true, [Ipv6::Works, Ipv6::Works, Ipv6::Absent]);

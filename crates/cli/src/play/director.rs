@@ -35,7 +35,10 @@ pub(super) fn play(
     audience.opening(script.with_fault)?;
     audience.working("building the world");
     let networks = cast::networks(&script.world, &script.cast)?;
-    let options = LabOptions { trace: Some(recording.path().to_owned()), program: None };
+    let options = LabOptions {
+        trace: Some(recording.path().to_owned()),
+        program: None,
+    };
     let lab = Lab::start(&script.world, &options)?;
     let mut stage = Stage::new(script, &lab)?;
     stage.find_curl()?;
@@ -85,13 +88,19 @@ fn incident(
     stage.warm_up()?;
     audience.cast(networks, &stage.clients())?;
     audience.space()?;
-    let (runs, more) = stage.visits(false, &broken(networks), audience)?;
+    let (runs, more) = stage.visits(false, &others_with_ipv6(networks), audience)?;
     let mut checks = vec![from_office];
     checks.extend(more);
 
     audience.act(3, "What `twinstack check` finds")?;
     audience.checks(&checks)?;
-    Ok(Round { published, runs, checks })
+    let before = Round {
+        published,
+        runs,
+        checks,
+    };
+    audience.vantages(&before)?;
+    Ok(before)
 }
 
 /// Act 4: each change alone, measured where it hurt most.
@@ -108,7 +117,11 @@ fn mend(
         .runs
         .iter()
         .filter(|run| run.client == legacy)
-        .max_by(|a, b| a.measured.elapsed_seconds.total_cmp(&b.measured.elapsed_seconds));
+        .max_by(|a, b| {
+            a.measured
+                .elapsed_seconds
+                .total_cmp(&b.measured.elapsed_seconds)
+        });
     let network = worst.map_or("", |run| &run.network);
     let mut mends = Vec::new();
     let mut show = |mend: Mend, audience: &mut Audience<'_, '_>| {
@@ -123,11 +136,24 @@ fn mend(
     };
 
     audience.working("correcting the PTR records");
-    stage.update(&Update { zones: Some(script.mended.zones.clone()), ..Update::default() })?;
+    stage.update(&Update {
+        zones: Some(script.mended.zones.clone()),
+        ..Update::default()
+    })?;
     let (_, published) = stage.check(0, &[])?;
+    let were_right = before
+        .published
+        .reverse
+        .iter()
+        .all(|reverse| reverse.says(name));
+    let did = if were_right {
+        "They were right all the time"
+    } else {
+        "The names in the reverse zone end with a dot now"
+    };
     let mend = Mend {
         what: MendKind::Ptr,
-        did: "The names in the reverse zone end with a dot now. The DNS says:".to_owned(),
+        did: format!("{did}. The DNS says:"),
         reverse: published.reverse,
         run: None,
     };
@@ -145,7 +171,10 @@ fn mend(
     show(mend, audience)?;
 
     audience.working("limiting the AAAA");
-    stage.update(&Update { dns_rules: Some(script.mended.dns_rules.clone()), ..Update::default() })?;
+    stage.update(&Update {
+        dns_rules: Some(script.mended.dns_rules.clone()),
+        ..Update::default()
+    })?;
     // Resolvers that were asked a moment ago remember the AAAA that long, and a little for rounding.
     thread::sleep(Duration::from_secs(TTL_SECONDS.into()) + Duration::from_millis(200));
     let mend = Mend {
@@ -174,12 +203,21 @@ fn again(
     let runs = stage.visits_unwatched(true)?;
     audience.working("checking again");
     // Where the AAAA is withheld on purpose, its absence is no fault.
-    let limited = broken(networks).into_iter().map(|at| (at, vec!["--allow-v4-only"]));
+    let limited = others_with_ipv6(networks)
+        .into_iter()
+        .map(|at| (at, vec!["--allow-v4-only"]));
     let plans: Vec<(usize, Vec<&str>)> = std::iter::once((0, Vec::new())).chain(limited).collect();
     let results = stage.checks(&plans)?;
-    let published = results.first().map(|(_, published)| published.clone()).unwrap_or_default();
+    let published = results
+        .first()
+        .map(|(_, published)| published.clone())
+        .unwrap_or_default();
     let checks: Vec<Check> = results.into_iter().map(|(check, _)| check).collect();
-    let after = Round { published, runs, checks };
+    let after = Round {
+        published,
+        runs,
+        checks,
+    };
     audience.quiet();
     audience.comparison(before, &after)?;
     audience.space()?;
@@ -187,9 +225,14 @@ fn again(
     Ok(after)
 }
 
-/// Networks from which `check` sees something else than from the first one.
-fn broken(networks: &[Network]) -> Vec<usize> {
-    let is_broken = |network: &Network| network.ipv6 == Ipv6::Dropped;
-    networks.iter().enumerate().skip(1).filter(|(_, it)| is_broken(it)).map(|(at, _)| at).collect()
+/// Networks besides the first whose IPv6 is worth checking.
+fn others_with_ipv6(networks: &[Network]) -> Vec<usize> {
+    let has_ipv6 = |network: &Network| network.ipv6 != Ipv6::Absent;
+    networks
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, it)| has_ipv6(it))
+        .map(|(at, _)| at)
+        .collect()
 }
-

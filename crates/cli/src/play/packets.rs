@@ -40,14 +40,25 @@ pub(crate) fn visit(frames: &[Frame<'_>], watched: &Watched) -> Option<FromPacke
     let mut events = frames
         .iter()
         .filter(|frame| frame.interface == watched.interface && (from..=until).contains(&frame.at))
-        .filter_map(|frame| Some((frame.at, event(&segment(frame.link_type, frame.bytes)?, watched)?)))
+        .filter_map(|frame| {
+            Some((
+                frame.at,
+                event(&segment(frame.link_type, frame.bytes)?, watched)?,
+            ))
+        })
         .collect::<Vec<_>>();
     // A recording of several threads need not be in order.
     events.sort_by_key(|(at, _)| *at);
-    let start = events.iter().position(|(_, event)| matches!(event, Event::Query | Event::Syn(_)))?;
+    let start = events
+        .iter()
+        .position(|(_, event)| matches!(event, Event::Query | Event::Syn(_)))?;
     let began = events.get(start)?.0;
-    let mut visit =
-        FromPackets { elapsed_seconds: None, dns_seconds: None, family: None, attempts: Vec::new() };
+    let mut visit = FromPackets {
+        elapsed_seconds: None,
+        dns_seconds: None,
+        family: None,
+        attempts: Vec::new(),
+    };
     // What belongs to a connection that was opened earlier is the end of another visit.
     let mut opened = BTreeSet::new();
     let mut asked = false;
@@ -55,8 +66,9 @@ pub(crate) fn visit(frames: &[Frame<'_>], watched: &Watched) -> Option<FromPacke
         let seconds = at.saturating_sub(began).as_secs_f64();
         match event {
             Event::Query => asked = true,
-            Event::DnsAnswer if asked && visit.attempts.is_empty() => visit.dns_seconds = Some(seconds),
-            Event::DnsAnswer => {}
+            Event::DnsAnswer if asked && visit.attempts.is_empty() => {
+                visit.dns_seconds = Some(seconds)
+            }
             Event::Syn(connection) => {
                 opened.insert(connection);
                 begin(&mut visit, connection.1, seconds);
@@ -80,7 +92,7 @@ pub(crate) fn visit(frames: &[Frame<'_>], watched: &Watched) -> Option<FromPacke
                     visit.family = Some(Family::of(connection.1));
                 }
             }
-            Event::SynAck(_) | Event::Reset(_) | Event::Response(_) => {}
+            Event::DnsAnswer | Event::SynAck(_) | Event::Reset(_) | Event::Response(_) => {}
         }
     }
     Some(visit)
@@ -100,7 +112,10 @@ fn begin(visit: &mut FromPackets, address: IpAddr, seconds: f64) {
 }
 
 fn attempt(visit: &mut FromPackets, address: IpAddr) -> Option<&mut Handshake> {
-    visit.attempts.iter_mut().find(|attempt| attempt.address == address)
+    visit
+        .attempts
+        .iter_mut()
+        .find(|attempt| attempt.address == address)
 }
 
 /// The client's socket and the service's address.
@@ -130,7 +145,12 @@ fn event(segment: &Segment<'_>, watched: &Watched) -> Option<Event> {
                 None
             }
         }
-        Content::Tcp { syn, ack, reset, payload } => {
+        Content::Tcp {
+            syn,
+            ack,
+            reset,
+            payload,
+        } => {
             if sends && segment.to.port() == watched.port {
                 (syn && !ack).then_some(Event::Syn((segment.from, segment.to.ip())))
             } else if receives && segment.from.port() == watched.port {
@@ -174,12 +194,15 @@ mod tests {
     }
 
     fn watched() -> Watched {
-        let address = |socket: &str| socket.parse::<std::net::SocketAddr>().unwrap().ip();
+        let address = |socket: &str| socket.parse::<SocketAddr>().unwrap().ip();
         Watched {
             interface: "client".into(),
             addresses: vec![address(CLIENT4), address(CLIENT6)],
             port: 80,
-            during: (Duration::from_millis(START), Duration::from_millis(START + 30_000)),
+            during: (
+                Duration::from_millis(START),
+                Duration::from_millis(START + 30_000),
+            ),
         }
     }
 
@@ -229,9 +252,15 @@ mod tests {
             (284, tcp(WWW4, CLIENT4, PUSH, b"HTTP/1.1 200 OK")),
         ])
         .unwrap();
-        assert_eq!((visit.elapsed_seconds, visit.family), (Some(0.284), Some(Family::V4)));
-        let starts: Vec<_> =
-            visit.attempts.iter().map(|it| (it.family, it.syn_seconds[0])).collect();
+        assert_eq!(
+            (visit.elapsed_seconds, visit.family),
+            (Some(0.284), Some(Family::V4))
+        );
+        let starts: Vec<_> = visit
+            .attempts
+            .iter()
+            .map(|it| (it.family, it.syn_seconds[0]))
+            .collect();
         assert_eq!(starts, [(Family::V6, 0.005), (Family::V4, 0.255)]);
     }
 
@@ -265,9 +294,18 @@ mod tests {
 
     #[test]
     fn other_interfaces_other_clients_and_other_times_do_not_count() {
-        let mut recording = [file::section(), file::interface("www"), file::interface("client")].concat();
+        let mut recording = [
+            file::section(),
+            file::interface("www"),
+            file::interface("client"),
+        ]
+        .concat();
         let mut add = |interface, at, frame: &[u8]| {
-            recording.extend(file::packet(interface, Duration::from_millis(START + at), frame));
+            recording.extend(file::packet(
+                interface,
+                Duration::from_millis(START + at),
+                frame,
+            ));
         };
         add(0, 0, &udp(CLIENT4, RESOLVER, QUERY));
         add(1, 0, &udp("192.0.2.11:40000", RESOLVER, QUERY));

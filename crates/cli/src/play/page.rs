@@ -24,6 +24,14 @@ pub(crate) fn render(story: &Story) -> String {
     page.timelines(&story.before, story, "before");
     page.act(3, "What <code>twinstack check</code> finds");
     page.checks(&story.before.checks);
+    if let Some((here, there)) = story.before.seen_only_elsewhere() {
+        page.put(format_args!(
+            "<p>From the {} alone the outage cannot be seen, only from the {}: this is what more than one vantage \
+             point is for (<code>check --via HOST</code>).</p>\n",
+            Escaped(here),
+            Escaped(there)
+        ));
+    }
     page.act(4, "The mend, one change at a time");
     page.mends(story);
     page.act(5, "Everybody visits the site again");
@@ -78,16 +86,24 @@ impl Page {
              network namespaces. Every number was measured, and computed again from the recorded packets.</p>\n",
             seconds(story.elapsed_seconds)
         ));
-        let Some((before, after)) = story.worst() else { return };
+        let Some((before, after)) = story.worst() else {
+            return;
+        };
         self.put("<dl class=\"hero\">");
         for (when, run) in [("before", before), ("after", after)] {
             let lane = lane::lane(run);
             let class = if lane.well { "good" } else { "bad" };
-            let family = run.family().map_or("no page", |family| match family_word(family) {
-                "IPv6" => "to the page, over IPv6",
-                _ => "to the page, over IPv4",
-            });
-            let family = if run.answered() { family } else { "and no page" };
+            let family = run
+                .family()
+                .map_or("no page", |family| match family_word(family) {
+                    "IPv6" => "to the page, over IPv6",
+                    _ => "to the page, over IPv4",
+                });
+            let family = if run.answered() {
+                family
+            } else {
+                "and no page"
+            };
             self.put(format_args!(
                 "<div><dt>{} client, {}, {when}</dt><dd class=\"{class}\">{}<small>{family}</small></dd></div>",
                 Escaped(&capital(&run.client)),
@@ -99,12 +115,17 @@ impl Page {
     }
 
     fn act(&mut self, number: usize, title: &str) {
-        self.put(format_args!("<h2><span class=\"act\">{number}</span>{title}</h2>\n"));
+        self.put(format_args!(
+            "<h2><span class=\"act\">{number}</span>{title}</h2>\n"
+        ));
     }
 
     fn published(&mut self, published: &Published) {
         let name = Escaped(&published.name);
-        let wrong = published.reverse.iter().any(|reverse| !reverse.says(&published.name));
+        let wrong = published
+            .reverse
+            .iter()
+            .any(|reverse| !reverse.says(&published.name));
         let verdict = if wrong {
             "Some PTR records do not lead back: the script that wrote them left out the final dot, so the name \
              server added the name of the reverse zone."
@@ -117,10 +138,16 @@ impl Page {
              <th scope=\"col\">its PTR says</th><th scope=\"col\"></th></tr></thead><tbody>"
         ));
         for reverse in &published.reverse {
-            let (class, word) =
-                if reverse.says(&published.name) { ("good", "right") } else { ("bad", "wrong") };
-            let names =
-                if reverse.names.is_empty() { "no record".to_owned() } else { reverse.names.join(" ") };
+            let (class, word) = if reverse.says(&published.name) {
+                ("good", "right")
+            } else {
+                ("bad", "wrong")
+            };
+            let names = if reverse.names.is_empty() {
+                "no record".to_owned()
+            } else {
+                reverse.names.join(" ")
+            };
             self.put(format_args!(
                 "<tr><td><code>{}</code></td><td class=\"names\"><code>{}</code></td><td class=\"{class}\">{word}</td></tr>",
                 reverse.address,
@@ -135,14 +162,22 @@ impl Page {
         for network in &story.networks {
             let about = match network.ipv6 {
                 Ipv6::Works => "a network in which IPv6 and IPv4 both work",
-                Ipv6::Dropped => "a network that hands out IPv6 addresses, answers AAAA and drops every IPv6 packet",
+                Ipv6::Dropped => {
+                    "a network that hands out IPv6 addresses, answers AAAA and drops every IPv6 packet"
+                }
                 Ipv6::Absent => "a network that has only IPv4",
             };
-            self.put(format_args!("<li><b>{}</b><span>{about}</span></li>", Escaped(&network.name)));
+            self.put(format_args!(
+                "<li><b>{}</b><span>{about}</span></li>",
+                Escaped(&network.name)
+            ));
         }
         for client in &story.clients {
             let about = Quoting(&client.about);
-            self.put(format_args!("<li><b>{}</b><span>a client: {about}</span></li>", Escaped(&client.name)));
+            self.put(format_args!(
+                "<li><b>{}</b><span>a client: {about}</span></li>",
+                Escaped(&client.name)
+            ));
         }
         self.put("</ul>\n");
     }
@@ -150,17 +185,32 @@ impl Page {
     /// The whole of a round, and, when somebody hung, its beginning enlarged.
     fn timelines(&mut self, round: &Round, story: &Story, when: &str) {
         let longest = |runs: &mut dyn Iterator<Item = &Run>| {
-            runs.map(|run| run.measured.elapsed_seconds).fold(0.0, f64::max)
+            runs.map(|run| run.measured.elapsed_seconds)
+                .fold(0.0, f64::max)
         };
         let all = longest(&mut round.runs.iter());
-        let answered = longest(&mut story.before.runs.iter().chain(&story.after.runs).filter(|run| run.answered()));
+        let answered = longest(
+            &mut story
+                .before
+                .runs
+                .iter()
+                .chain(&story.after.runs)
+                .filter(|run| run.answered()),
+        );
         // Both rounds use the axis of what was answered, so that they can be laid side by side.
         let enlarged = Axis::to(answered.max(0.05));
         if all > enlarged.end * 2.0 {
             let whole = Axis::to(all);
-            let worst: Vec<&Run> =
-                round.runs.iter().filter(|run| run.measured.elapsed_seconds > enlarged.end).collect();
-            let caption = if worst.len() == 1 { "One visitor waits" } else { "Some visitors wait" };
+            let worst: Vec<&Run> = round
+                .runs
+                .iter()
+                .filter(|run| run.measured.elapsed_seconds > enlarged.end)
+                .collect();
+            let caption = if worst.len() == 1 {
+                "One visitor waits"
+            } else {
+                "Some visitors wait"
+            };
             self.figure(
                 caption,
                 "Each red mark is a SYN that the kernel sent once more into the silence.",
@@ -168,16 +218,30 @@ impl Page {
                 story,
                 whole,
             );
-            self.figure("The beginning, enlarged", "The same visits; one of them goes on far beyond the edge.", round, story, enlarged);
+            self.figure(
+                "The beginning, enlarged",
+                "The same visits; one of them goes on far beyond the edge.",
+                round,
+                story,
+                enlarged,
+            );
         } else {
             let caption = format!("All visits {when} the mend");
-            self.figure(&caption, "From the first DNS query to the first byte of the page.", round, story, enlarged);
+            self.figure(
+                &caption,
+                "From the first DNS query to the first byte of the page.",
+                round,
+                story,
+                enlarged,
+            );
         }
         self.legend();
     }
 
     fn figure(&mut self, caption: &str, about: &str, round: &Round, story: &Story, axis: Axis) {
-        self.put(format_args!("<figure><figcaption>{caption}<span>{about}</span></figcaption>"));
+        self.put(format_args!(
+            "<figure><figcaption>{caption}<span>{about}</span></figcaption>"
+        ));
         for network in &story.networks {
             self.put(format_args!(
                 "<div class=\"group\"><h4>{}<span>{}</span></h4>",
@@ -216,7 +280,9 @@ impl Page {
 
     fn legend(&mut self) {
         let sample = |inside: &str, text: &str| {
-            format!("<li><svg width=\"22\" height=\"12\" aria-hidden=\"true\">{inside}</svg>{text}</li>")
+            format!(
+                "<li><svg width=\"22\" height=\"12\" aria-hidden=\"true\">{inside}</svg>{text}</li>"
+            )
         };
         let rect = |class: &str| format!("<rect class=\"{class}\" width=\"22\" height=\"12\"/>");
         let items = [
@@ -229,10 +295,19 @@ impl Page {
                 "<g class=\"repeat\"><path d=\"M7 2H15L11 9Z\"/></g>",
                 "SYN sent again",
             ),
-            sample("<g class=\"stop\"><path d=\"M7 2L15 10M7 10L15 2\"/></g>", "given up"),
-            sample("<g class=\"byte\"><line x1=\"11\" x2=\"11\" y2=\"12\"/><path d=\"M6 0H16L11 7Z\"/></g>", "first byte of the page"),
+            sample(
+                "<g class=\"stop\"><path d=\"M7 2L15 10M7 10L15 2\"/></g>",
+                "given up",
+            ),
+            sample(
+                "<g class=\"byte\"><line x1=\"11\" x2=\"11\" y2=\"12\"/><path d=\"M6 0H16L11 7Z\"/></g>",
+                "first byte of the page",
+            ),
         ];
-        self.put(format_args!("<ul class=\"legend\">{}</ul>\n", items.concat()));
+        self.put(format_args!(
+            "<ul class=\"legend\">{}</ul>\n",
+            items.concat()
+        ));
     }
 
     fn checks(&mut self, checks: &[Check]) {
@@ -277,7 +352,9 @@ impl Page {
         if !finding.evidence.is_empty() {
             self.put("<details><summary>evidence</summary><ul>");
             for evidence in &finding.evidence {
-                let at = evidence.at.map_or_else(String::new, |at| format!(" (at {})", seconds(at)));
+                let at = evidence
+                    .at
+                    .map_or_else(String::new, |at| format!(" (at {})", seconds(at)));
                 self.put(format_args!(
                     "<li>{}: {}{at}</li>",
                     Quoting(&evidence.did),
@@ -287,7 +364,10 @@ impl Page {
             self.put("</ul></details>");
         }
         if !more.is_empty() {
-            self.put(format_args!("<details><summary>{} more of this kind</summary><ul>", more.len()));
+            self.put(format_args!(
+                "<details><summary>{} more of this kind</summary><ul>",
+                more.len()
+            ));
             for finding in more {
                 self.put(format_args!("<li>{}</li>", Quoting(&finding.message)));
             }
@@ -299,12 +379,28 @@ impl Page {
     fn mends(&mut self, story: &Story) {
         self.put("<ol class=\"mends\">");
         let longest = story.mends.iter().filter_map(|mend| mend.run.as_ref());
-        let axis = Axis::to(longest.map(|run| run.measured.elapsed_seconds).fold(0.05, f64::max));
+        let axis = Axis::to(
+            longest
+                .map(|run| run.measured.elapsed_seconds)
+                .fold(0.05, f64::max),
+        );
         for mend in &story.mends {
-            self.put(format_args!("<li><h3>{}</h3><p>{}</p>", mend_title(mend.what), Quoting(&mend.did)));
+            self.put(format_args!(
+                "<li><h3>{}</h3><p>{}</p>",
+                mend_title(mend.what),
+                Quoting(&mend.did)
+            ));
             if !mend.reverse.is_empty() {
-                let right = mend.reverse.iter().filter(|it| it.says(&story.before.published.name)).count();
-                let class = if right == mend.reverse.len() { "good" } else { "bad" };
+                let right = mend
+                    .reverse
+                    .iter()
+                    .filter(|it| it.says(&story.before.published.name))
+                    .count();
+                let class = if right == mend.reverse.len() {
+                    "good"
+                } else {
+                    "bad"
+                };
                 self.put(format_args!(
                     "<p class=\"{class}\">{right} of {} PTR records lead back to <code>{}</code>.</p>",
                     mend.reverse.len(),
@@ -312,7 +408,10 @@ impl Page {
                 ));
             }
             if let Some(run) = &mend.run {
-                self.put(format_args!("<h4 class=\"soft\">{}, this change alone</h4>", Escaped(&run.network)));
+                self.put(format_args!(
+                    "<h4 class=\"soft\">{}, this change alone</h4>",
+                    Escaped(&run.network)
+                ));
                 self.lane(run, axis);
                 self.axis(axis);
             }
@@ -341,7 +440,10 @@ impl Page {
             ));
         }
         self.put("</tbody></table></div>\n");
-        self.put(format_args!("<p class=\"soft\">{}</p>\n", super::agreement::of(story)));
+        self.put(format_args!(
+            "<p class=\"soft\">{}</p>\n",
+            super::agreement::of(story)
+        ));
         for skipped in &story.not_run {
             self.put(format_args!(
                 "<p class=\"soft\">Not run: {}: {}.</p>\n",
@@ -352,7 +454,11 @@ impl Page {
     }
 
     fn end(&mut self, story: &Story) {
-        let flag = if story.with_fault { "" } else { " --without-fault" };
+        let flag = if story.with_fault {
+            ""
+        } else {
+            " --without-fault"
+        };
         self.put(format_args!(
             "<footer><p>Made by <code>twinstack lab play {}{flag} --report FILE.html</code>: {} in all, seed {}. \
              The same numbers as JSON: <code>--format json</code>; the packets: <code>--trace FILE.pcapng</code>.</p>\
@@ -366,10 +472,17 @@ impl Page {
 
 /// Time, time from packets, family.
 fn cells(run: Option<&Run>) -> String {
-    let Some(run) = run else { return "<td class=\"n\">not run</td><td></td><td></td>".to_owned() };
-    let packets = run.from_packets.as_ref().map_or("not seen".to_owned(), |packets| {
-        packets.elapsed_seconds.map_or_else(|| "no byte".to_owned(), |at| format!("{at:.4}"))
-    });
+    let Some(run) = run else {
+        return "<td class=\"n\">not run</td><td></td><td></td>".to_owned();
+    };
+    let packets = run.from_packets.as_ref().map_or_else(
+        || "not seen".to_owned(),
+        |packets| {
+            packets
+                .elapsed_seconds
+                .map_or_else(|| "no byte".to_owned(), |at| format!("{at:.4}"))
+        },
+    );
     let family = run.family().map_or("-", family_word);
     let class = if lane::lane(run).well { "" } else { " bad" };
     let gave_up = if run.answered() { "" } else { " gave up" };
@@ -381,7 +494,9 @@ fn cells(run: Option<&Run>) -> String {
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
 }
 
 #[cfg(test)]
@@ -392,7 +507,9 @@ mod tests {
     #[test]
     fn the_page_needs_nothing_from_elsewhere() {
         let page = render(&samples::story());
-        for outside in ["<script", "<link", "src=", "@import", "https://", "//cdn", "<iframe", "<img"] {
+        for outside in [
+            "<script", "<link", "src=", "@import", "https://", "//cdn", "<iframe", "<img",
+        ] {
             assert!(!page.contains(outside), "{outside}");
         }
         // The only URLs inside are references to the page's own patterns.
@@ -402,23 +519,41 @@ mod tests {
     #[test]
     fn every_tag_that_opens_closes() {
         let page = render(&samples::story());
-        for tag in ["svg", "g", "figure", "div", "section", "table", "tbody", "tr", "td", "li", "ul", "ol", "details", "p", "code", "main", "body", "html"] {
-            let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
-            assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "<{tag}>");
+        for tag in [
+            "svg", "g", "figure", "div", "section", "table", "tbody", "tr", "td", "li", "ul", "ol",
+            "details", "p", "code", "main", "body", "html",
+        ] {
+            let opened = page.matches(&format!("<{tag}>")).count()
+                + page.matches(&format!("<{tag} ")).count();
+            assert_eq!(
+                opened,
+                page.matches(&format!("</{tag}>")).count(),
+                "<{tag}>"
+            );
         }
     }
 
     #[test]
     fn ids_are_unique_and_every_reference_has_its_target() {
         let page = render(&samples::story());
-        let ids: Vec<&str> =
-            page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let ids: Vec<&str> = page
+            .split(" id=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
         let mut unique = ids.clone();
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(ids.len(), unique.len());
-        for labels in page.split("aria-labelledby=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
-            assert!(labels.split(' ').all(|label| unique.contains(&label)), "{labels}");
+        for labels in page
+            .split("aria-labelledby=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
+            assert!(
+                labels.split(' ').all(|label| unique.contains(&label)),
+                "{labels}"
+            );
         }
     }
 

@@ -30,16 +30,28 @@ pub(super) fn command(client: ClientKind, errand: &Errand<'_>) -> Vec<String> {
             if strategy(client, errand.mended) == Some(Strategy::Sequential) {
                 words.push("--sequential".into());
             }
-            words.extend(["--give-up".into(), format!("{give_up}s"), errand.url.to_owned()]);
+            words.extend([
+                "--give-up".into(),
+                format!("{give_up}s"),
+                errand.url.to_owned(),
+            ]);
             words
         }
         // `-q` comes first: the user's own settings would make another client of it.
-        ClientKind::Curl => ["curl", "-q", "--silent", "--noproxy", "*", "--output", "/dev/null"]
-            .into_iter()
-            .chain(["--write-out", "%{json}", "--max-time"])
-            .map(str::to_owned)
-            .chain([give_up.to_string(), errand.url.to_owned()])
-            .collect(),
+        ClientKind::Curl => [
+            "curl",
+            "-q",
+            "--silent",
+            "--noproxy",
+            "*",
+            "--output",
+            "/dev/null",
+        ]
+        .into_iter()
+        .chain(["--write-out", "%{json}", "--max-time"])
+        .map(str::to_owned)
+        .chain([give_up.to_string(), errand.url.to_owned()])
+        .collect(),
     };
     words
 }
@@ -57,11 +69,13 @@ pub(super) const fn strategy(client: ClientKind, mended: bool) -> Option<Strateg
 pub(super) fn measured(client: ClientKind, output: &[u8]) -> anyhow::Result<Measured> {
     match client {
         ClientKind::Legacy | ClientKind::Modern => {
-            let report: Report = serde_json::from_slice(output).context("reading the client's report")?;
+            let report: Report =
+                serde_json::from_slice(output).context("reading the client's report")?;
             Ok(of_report(report))
         }
         ClientKind::Curl => {
-            let report: CurlReport = serde_json::from_slice(output).context("reading curl's report")?;
+            let report: CurlReport =
+                serde_json::from_slice(output).context("reading curl's report")?;
             Ok(of_curl(report))
         }
     }
@@ -77,7 +91,10 @@ fn of_report(report: Report) -> Measured {
         ending,
         elapsed_seconds: report.elapsed_seconds,
         dns_seconds: report.dns_seconds,
-        family: report.winner.filter(|_| ending == Ending::Answered).map(Family::of),
+        family: report
+            .winner
+            .filter(|_| ending == Ending::Answered)
+            .map(Family::of),
         attempts: report.attempts,
         status: report.status,
         error: report.error,
@@ -110,10 +127,19 @@ fn of_curl(report: CurlReport) -> Measured {
     let answered = ending == Ending::Answered;
     Measured {
         ending,
-        elapsed_seconds: if answered { report.time_starttransfer } else { report.time_total },
+        elapsed_seconds: if answered {
+            report.time_starttransfer
+        } else {
+            report.time_total
+        },
         dns_seconds: (report.time_namelookup > 0.0).then_some(report.time_namelookup),
         attempts: Vec::new(),
-        family: report.remote_ip.parse().ok().filter(|_| answered).map(Family::of),
+        family: report
+            .remote_ip
+            .parse()
+            .ok()
+            .filter(|_| answered)
+            .map(Family::of),
         status,
         error: report.errormsg,
     }
@@ -129,7 +155,10 @@ pub(super) fn curl_version(output: &[u8]) -> Option<String> {
 /// What `check` said.
 pub(super) fn report(output: &[u8], errors: &[u8]) -> anyhow::Result<twinstack_check::Report> {
     if output.is_empty() {
-        bail!("`twinstack check` said nothing but: {}", String::from_utf8_lossy(errors).trim());
+        bail!(
+            "`twinstack check` said nothing but: {}",
+            String::from_utf8_lossy(errors).trim()
+        );
     }
     serde_json::from_slice(output).context("reading the report of `twinstack check`")
 }
@@ -137,28 +166,50 @@ pub(super) fn report(output: &[u8], errors: &[u8]) -> anyhow::Result<twinstack_c
 /// What the DNS says of a name, out of the answers that `check` got; where servers of the zone and a resolver with a
 /// memory both answered, the servers count.
 pub(super) fn published(report: &twinstack_check::Report, name: &str) -> Published {
-    let mut published = Published { name: name.to_owned(), ..Published::default() };
+    let mut published = Published {
+        name: name.to_owned(),
+        ..Published::default()
+    };
     let mut reverse: Vec<(bool, Reverse)> = Vec::new();
-    let mut answers: Vec<_> = report.answers.iter().filter(|answer| !answer.data.is_empty()).collect();
+    let mut answers: Vec<_> = report
+        .answers
+        .iter()
+        .filter(|answer| !answer.data.is_empty())
+        .collect();
     answers.sort_by_key(|answer| !answer.authoritative);
     for answer in answers {
-        let Some((owner, rtype)) = answer.question.rsplit_once(' ') else { continue };
+        let Some((owner, rtype)) = answer.question.rsplit_once(' ') else {
+            continue;
+        };
         match rtype {
             "A" | "AAAA" if owner.trim_end_matches('.') == name => {
-                let addresses = answer.data.iter().filter_map(|text| text.parse::<IpAddr>().ok());
+                let addresses = answer
+                    .data
+                    .iter()
+                    .filter_map(|text| text.parse::<IpAddr>().ok());
                 published.addresses.extend(addresses);
             }
             "PTR" => {
-                let address = Name::parse(owner).ok().and_then(|name| reverse::address_of(&name).ok());
+                let address = Name::parse(owner)
+                    .ok()
+                    .and_then(|name| reverse::address_of(&name).ok());
                 let Some(address) = address else { continue };
                 if !reverse.iter().any(|(_, known)| known.address == address) {
-                    reverse.push((answer.authoritative, Reverse { address, names: answer.data.clone() }));
+                    reverse.push((
+                        answer.authoritative,
+                        Reverse {
+                            address,
+                            names: answer.data.clone(),
+                        },
+                    ));
                 }
             }
             _ => {}
         }
     }
-    published.addresses.sort_by_key(|address| (address.is_ipv4(), *address));
+    published
+        .addresses
+        .sort_by_key(|address| (address.is_ipv4(), *address));
     published.addresses.dedup();
     published.reverse = published
         .addresses
@@ -166,7 +217,10 @@ pub(super) fn published(report: &twinstack_check::Report, name: &str) -> Publish
         .map(|address| {
             let known = reverse.iter().find(|(_, known)| known.address == *address);
             known.map_or_else(
-                || Reverse { address: *address, names: Vec::new() },
+                || Reverse {
+                    address: *address,
+                    names: Vec::new(),
+                },
                 |(_, reverse)| reverse.clone(),
             )
         })
@@ -192,8 +246,15 @@ mod tests {
     fn only_the_unmended_legacy_client_is_sequential() {
         let check = |client, mended, sequential| {
             let words = command(client, &errand(mended));
-            assert_eq!(words.contains(&"--sequential".to_owned()), sequential, "{words:?}");
-            assert_eq!(words.last().map(String::as_str), Some("http://www.lab.test/"));
+            assert_eq!(
+                words.contains(&"--sequential".to_owned()),
+                sequential,
+                "{words:?}"
+            );
+            assert_eq!(
+                words.last().map(String::as_str),
+                Some("http://www.lab.test/")
+            );
         };
         check(ClientKind::Legacy, false, true);
         check(ClientKind::Legacy, true, false);
@@ -211,10 +272,16 @@ mod tests {
             )
         };
         let good = measured(ClientKind::Curl, json(200, 0).as_bytes()).unwrap();
-        assert_eq!((good.ending, good.elapsed_seconds), (Ending::Answered, 0.031));
+        assert_eq!(
+            (good.ending, good.elapsed_seconds),
+            (Ending::Answered, 0.031)
+        );
         assert_eq!((good.family, good.status), (Some(Family::V6), Some(200)));
         let late = measured(ClientKind::Curl, json(0, 28).as_bytes()).unwrap();
-        assert_eq!((late.ending, late.elapsed_seconds), (Ending::GaveUp, 20.001));
+        assert_eq!(
+            (late.ending, late.elapsed_seconds),
+            (Ending::GaveUp, 20.001)
+        );
         assert_eq!((late.family, late.status), (None, None));
         let refused = measured(ClientKind::Curl, json(0, 7).as_bytes()).unwrap();
         assert_eq!(refused.ending, Ending::Failed);
@@ -222,7 +289,10 @@ mod tests {
 
     #[test]
     fn the_version_of_curl_is_its_second_word() {
-        assert_eq!(curl_version(b"curl 7.88.1 (x86_64) libcurl\nRelease"), Some("curl 7.88.1".into()));
+        assert_eq!(
+            curl_version(b"curl 7.88.1 (x86_64) libcurl\nRelease"),
+            Some("curl 7.88.1".into())
+        );
         assert_eq!(curl_version(b"something else"), None);
         assert_eq!(curl_version(b""), None);
     }
@@ -243,7 +313,10 @@ mod tests {
 
     #[test]
     fn what_is_published_comes_from_the_servers_of_the_zone_first() {
-        let ptr = format!("{:#} PTR", reverse::name_of("198.51.100.80".parse().unwrap()));
+        let ptr = format!(
+            "{:#} PTR",
+            reverse::name_of("198.51.100.80".parse().unwrap())
+        );
         let report = twinstack_check::Report {
             schema: String::new(),
             target: String::new(),
@@ -265,7 +338,11 @@ mod tests {
             notes: Vec::new(),
         };
         let published = published(&report, "www.lab.test");
-        let addresses: Vec<String> = published.addresses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = published
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(addresses, ["2e00:5::80", "198.51.100.80"]);
         assert_eq!(published.reverse[0].names, Vec::<String>::new());
         assert_eq!(published.reverse[1].names, ["www.lab.test."]);

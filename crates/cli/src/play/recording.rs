@@ -19,14 +19,24 @@ impl Recording {
     /// A file that can be written, or one in memory.
     pub(super) fn create(file: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(path) = file {
-            std::fs::File::create(path)
-                .with_context(|| format!("the recording cannot be written to `{}`", path.display()))?;
-            return Ok(Self { path: path.to_owned(), _memory: None, kept: true });
+            std::fs::File::create(path).with_context(|| {
+                format!("the recording cannot be written to `{}`", path.display())
+            })?;
+            return Ok(Self {
+                path: path.to_owned(),
+                _memory: None,
+                kept: true,
+            });
         }
-        let memory = nix::sys::memfd::memfd_create("twinstack-play", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
-            .context("creating a file in memory for the recording")?;
+        let memory =
+            nix::sys::memfd::memfd_create("twinstack-play", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
+                .context("creating a file in memory for the recording")?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
-        Ok(Self { path, _memory: Some(memory), kept: false })
+        Ok(Self {
+            path,
+            _memory: Some(memory),
+            kept: false,
+        })
     }
 
     /// The file for the lab to write to.
@@ -44,7 +54,10 @@ impl Recording {
         let file = std::fs::read(&self.path).context("reading the recording")?;
         let frames = packets::frames(&file).context("reading the recording")?;
         for run in story.runs_mut() {
-            run.from_packets = run.watched.as_ref().and_then(|watched| packets::visit(&frames, watched));
+            run.from_packets = run
+                .watched
+                .as_ref()
+                .and_then(|watched| packets::visit(&frames, watched));
         }
         Ok(())
     }
@@ -66,7 +79,12 @@ mod tests {
 
     #[test]
     fn a_place_that_cannot_be_written_is_named() {
-        let error = Recording::create(Some(Path::new("/nowhere/at/all.pcapng"))).err().unwrap();
-        assert!(error.to_string().contains("/nowhere/at/all.pcapng"), "{error}");
+        let error = Recording::create(Some(Path::new("/nowhere/at/all.pcapng")))
+            .err()
+            .unwrap();
+        assert!(
+            error.to_string().contains("/nowhere/at/all.pcapng"),
+            "{error}"
+        );
     }
 }

@@ -60,8 +60,12 @@ impl<'a> Stage<'a> {
     pub(super) fn find_curl(&mut self) -> anyhow::Result<()> {
         let network = self.network(0)?;
         let host = cast::host_name(network, ClientKind::Curl);
-        let (outcome, output) = self.lab.command(&host, ["curl", "-q", "--version"]).output()?;
-        self.curl = programs::curl_version(&output.stdout).filter(|_| outcome == Outcome::Exited(0));
+        let (outcome, output) = self
+            .lab
+            .command(&host, ["curl", "-q", "--version"])
+            .output()?;
+        self.curl =
+            programs::curl_version(&output.stdout).filter(|_| outcome == Outcome::Exited(0));
         if self.curl.is_none() {
             self.clients.retain(|client| *client != ClientKind::Curl);
             self.not_run.push(Skipped {
@@ -88,9 +92,14 @@ impl<'a> Stage<'a> {
                         "tries one address after another, as in 2017; its user gives up after {} s",
                         GIVE_UP.as_secs()
                     ),
-                    ClientKind::Modern => "tries the other family after 250 ms (RFC 8305)".to_owned(),
+                    ClientKind::Modern => {
+                        "tries the other family after 250 ms (RFC 8305)".to_owned()
+                    }
                     ClientKind::Curl => {
-                        format!("{}, as installed here", self.curl.as_deref().unwrap_or("curl"))
+                        format!(
+                            "{}, as installed here",
+                            self.curl.as_deref().unwrap_or("curl")
+                        )
                     }
                 },
             })
@@ -107,7 +116,12 @@ impl<'a> Stage<'a> {
     }
 
     fn network(&self, at: usize) -> anyhow::Result<&'static str> {
-        self.script.cast.networks.get(at).map(|(name, _)| *name).context("a network of the cast")
+        self.script
+            .cast
+            .networks
+            .get(at)
+            .map(|(name, _)| *name)
+            .context("a network of the cast")
     }
 
     /// Changes the running world.
@@ -116,15 +130,32 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs `check` in a network and says what it found and what it was told of the DNS.
-    pub(super) fn check(&self, network: usize, arguments: &[&str]) -> anyhow::Result<(Check, Published)> {
-        let (name, host) = *self.script.cast.networks.get(network).context("a network of the cast")?;
+    pub(super) fn check(
+        &self,
+        network: usize,
+        arguments: &[&str],
+    ) -> anyhow::Result<(Check, Published)> {
+        let (name, host) = *self
+            .script
+            .cast
+            .networks
+            .get(network)
+            .context("a network of the cast")?;
         let typed = [&["check", self.name()], arguments].concat();
-        let command = [&[self.twinstack.as_str()], typed.as_slice(), &["--format", "json"]].concat();
+        let command = [
+            &[self.twinstack.as_str()],
+            typed.as_slice(),
+            &["--format", "json"],
+        ]
+        .concat();
         let (outcome, output) = self.lab.command(host, command).output()?;
         // 2 is "could not look": that too is a report, and the verdict says it.
         if !matches!(outcome, Outcome::Exited(0..=2)) {
             let errors = String::from_utf8_lossy(&output.stderr);
-            bail!("`twinstack check` on `{host}` ended with {outcome:?}: {}", errors.trim());
+            bail!(
+                "`twinstack check` on `{host}` ended with {outcome:?}: {}",
+                errors.trim()
+            );
         }
         let report = programs::report(&output.stdout, &output.stderr)?;
         let published = programs::published(&report, self.name());
@@ -139,39 +170,66 @@ impl<'a> Stage<'a> {
     }
 
     /// Several checks at once.
-    pub(super) fn checks(&self, plans: &[(usize, Vec<&str>)]) -> anyhow::Result<Vec<(Check, Published)>> {
+    pub(super) fn checks(
+        &self,
+        plans: &[(usize, Vec<&str>)],
+    ) -> anyhow::Result<Vec<(Check, Published)>> {
         thread::scope(|scope| {
             let running: Vec<_> = plans
                 .iter()
                 .map(|(network, arguments)| scope.spawn(|| self.check(*network, arguments)))
                 .collect();
-            running.into_iter().map(|check| check.join().unwrap_or_else(panicked)).collect()
+            running
+                .into_iter()
+                .map(|check| check.join().unwrap_or_else(panicked))
+                .collect()
         })
     }
 
     /// One client in one network.
-    pub(super) fn visit(&self, network: &str, client: ClientKind, mended: bool) -> anyhow::Result<Run> {
+    pub(super) fn visit(
+        &self,
+        network: &str,
+        client: ClientKind,
+        mended: bool,
+    ) -> anyhow::Result<Run> {
         let url = self.url();
-        let errand = Errand { twinstack: &self.twinstack, url: &url, give_up: GIVE_UP, mended };
+        let errand = Errand {
+            twinstack: &self.twinstack,
+            url: &url,
+            give_up: GIVE_UP,
+            mended,
+        };
         let host = cast::host_name(network, client);
         let from = since_1970();
-        let (outcome, output) =
-            self.lab.command(&host, programs::command(client, &errand)).output()?;
+        let (outcome, output) = self
+            .lab
+            .command(&host, programs::command(client, &errand))
+            .output()?;
         let until = since_1970();
         let measured = programs::measured(client, &output.stdout).with_context(|| {
             let errors = String::from_utf8_lossy(&output.stderr);
-            format!("the client `{}` on `{host}` ended with {outcome:?}: {}", client.name(), errors.trim())
+            format!(
+                "the client `{}` on `{host}` ended with {outcome:?}: {}",
+                client.name(),
+                errors.trim()
+            )
         })?;
         let interfaces = &cast::host(&self.script.world, &host)?.interfaces;
         Ok(Run {
             network: network.to_owned(),
             client: client.name().to_owned(),
-            strategy: programs::strategy(client, mended).map_or("its own", |it| it.as_str()).to_owned(),
+            strategy: programs::strategy(client, mended)
+                .map_or("its own", |it| it.as_str())
+                .to_owned(),
             measured,
             from_packets: None,
             watched: Some(Watched {
                 interface: format!("{host}:{network}"),
-                addresses: interfaces.iter().flat_map(|it| it.addresses.iter().copied()).collect(),
+                addresses: interfaces
+                    .iter()
+                    .flat_map(|it| it.addresses.iter().copied())
+                    .collect(),
                 port: PORT,
                 during: (from, until),
             }),
@@ -182,13 +240,17 @@ impl<'a> Stage<'a> {
     /// Everybody in all networks, in the order of the table.
     fn everybody(&self) -> Vec<(&'static str, ClientKind)> {
         let networks = self.script.cast.networks.iter();
-        networks.flat_map(|(name, _)| self.clients.iter().map(|client| (*name, *client))).collect()
+        networks
+            .flat_map(|(name, _)| self.clients.iter().map(|client| (*name, *client)))
+            .collect()
     }
 
     /// Lets somebody in every network ask for the name, so that all visits of a round find resolvers that know it.
     pub(super) fn warm_up(&self) -> anyhow::Result<()> {
         let networks = self.script.cast.networks.iter();
-        let somebody = networks.map(|(name, _)| (*name, ClientKind::Modern)).collect();
+        let somebody = networks
+            .map(|(name, _)| (*name, ClientKind::Modern))
+            .collect();
         self.all(somebody, true).map(drop)
     }
 
@@ -209,7 +271,10 @@ impl<'a> Stage<'a> {
                     })
                 })
                 .collect();
-            running.into_iter().map(|visit| visit.join().unwrap_or_else(panicked)).collect()
+            running
+                .into_iter()
+                .map(|visit| visit.join().unwrap_or_else(panicked))
+                .collect()
         })
     }
 
@@ -256,11 +321,14 @@ impl<'a> Stage<'a> {
             for run in runs.iter().flatten() {
                 audience.table_row(run, &rows)?;
             }
-            let plans: Vec<(usize, Vec<&str>)> = check_in.iter().map(|at| (*at, Vec::new())).collect();
+            let plans: Vec<(usize, Vec<&str>)> =
+                check_in.iter().map(|at| (*at, Vec::new())).collect();
             let checking = scope.spawn(move || self.checks(&plans));
             if missing > 0 {
                 let late = rows.iter().zip(&runs).find(|(_, run)| run.is_none());
-                let who = late.map_or_else(String::new, |((network, client), _)| format!("{network}, {client}"));
+                let who = late.map_or_else(String::new, |((network, client), _)| {
+                    format!("{network}, {client}")
+                });
                 audience.waiting(&who, GIVE_UP);
             }
             while missing > 0 {
@@ -278,7 +346,10 @@ impl<'a> Stage<'a> {
             audience.working("checking");
             let checks = checking.join().unwrap_or_else(panicked)?;
             audience.quiet();
-            Ok((runs.into_iter().flatten().collect(), checks.into_iter().map(|(check, _)| check).collect()))
+            Ok((
+                runs.into_iter().flatten().collect(),
+                checks.into_iter().map(|(check, _)| check).collect(),
+            ))
         })
     }
 }
@@ -300,5 +371,7 @@ fn panicked<T>(_: Box<dyn std::any::Any + Send>) -> anyhow::Result<T> {
 
 /// The recording counts so too.
 fn since_1970() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
 }

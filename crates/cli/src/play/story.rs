@@ -237,16 +237,20 @@ impl Story {
     /// The same, to change them.
     pub(crate) fn runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
         let mends = self.mends.iter_mut().filter_map(|mend| mend.run.as_mut());
-        self.before.runs.iter_mut().chain(mends).chain(&mut self.after.runs)
+        self.before
+            .runs
+            .iter_mut()
+            .chain(mends)
+            .chain(&mut self.after.runs)
     }
 
     /// The legacy client's runs where it fared worst before the mend, and the same after.
     pub(crate) fn worst(&self) -> Option<(&Run, &Run)> {
-        let before = self
-            .before
-            .runs
-            .iter()
-            .max_by(|a, b| a.measured.elapsed_seconds.total_cmp(&b.measured.elapsed_seconds))?;
+        let before = self.before.runs.iter().max_by(|a, b| {
+            a.measured
+                .elapsed_seconds
+                .total_cmp(&b.measured.elapsed_seconds)
+        })?;
         Some((before, self.after.run(&before.network, &before.client)?))
     }
 }
@@ -256,7 +260,10 @@ impl Check {
     pub(crate) fn kinds(&self) -> Vec<Vec<&Finding>> {
         let mut kinds: Vec<Vec<&Finding>> = Vec::new();
         for finding in &self.findings {
-            match kinds.iter_mut().find(|kind| kind.first().is_some_and(|it| it.code == finding.code)) {
+            match kinds
+                .iter_mut()
+                .find(|kind| kind.first().is_some_and(|it| it.code == finding.code))
+            {
                 Some(kind) => kind.push(finding),
                 None => kinds.push(vec![finding]),
             }
@@ -266,16 +273,36 @@ impl Check {
 }
 
 impl Round {
+    /// The first vantage and another one, if only the other one sees that the service cannot be reached.
+    pub(crate) fn seen_only_elsewhere(&self) -> Option<(&str, &str)> {
+        let sees = |check: &Check| {
+            check
+                .findings
+                .iter()
+                .any(|finding| finding.code.area() == "reach")
+        };
+        let (first, others) = self.checks.split_first()?;
+        let other = others
+            .iter()
+            .find(|check| sees(check))
+            .filter(|_| !sees(first))?;
+        Some((&first.network, &other.network))
+    }
+
     /// The run of a client in a network.
     pub(crate) fn run(&self, network: &str, client: &str) -> Option<&Run> {
-        self.runs.iter().find(|run| run.network == network && run.client == client)
+        self.runs
+            .iter()
+            .find(|run| run.network == network && run.client == client)
     }
 }
 
 impl Run {
     /// The family that carried the response, from whoever knows.
     pub(crate) fn family(&self) -> Option<Family> {
-        self.measured.family.or_else(|| self.from_packets.as_ref()?.family)
+        self.measured
+            .family
+            .or_else(|| self.from_packets.as_ref()?.family)
     }
 
     /// Whether it got its page.
@@ -327,7 +354,10 @@ mod tests {
     fn the_worst_is_who_waited_longest_before() {
         let story = samples::story();
         let (before, after) = story.worst().unwrap();
-        assert_eq!((before.network.as_str(), before.client.as_str()), ("cafe", "legacy"));
+        assert_eq!(
+            (before.network.as_str(), before.client.as_str()),
+            ("cafe", "legacy")
+        );
         assert!(!before.answered() && after.answered());
     }
 
@@ -335,7 +365,10 @@ mod tests {
     fn a_ptr_is_right_if_it_says_the_name_and_nothing_else() {
         let check = |names: &[&str], expected| {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
-            let reverse = Reverse { address: IpAddr::from([198, 51, 100, 80]), names };
+            let reverse = Reverse {
+                address: IpAddr::from([198, 51, 100, 80]),
+                names,
+            };
             assert_eq!(reverse.says("www.lab.test"), expected, "{reverse:?}");
         };
         check(&["www.lab.test."], true);
@@ -361,8 +394,19 @@ pub(crate) mod samples {
         IpAddr::from([198, 51, 100, 80])
     }
 
-    fn attempt(address: IpAddr, started_seconds: f64, ended_seconds: f64, outcome: AttemptOutcome) -> Attempt {
-        Attempt { address, family: Family::of(address), started_seconds, ended_seconds, outcome }
+    fn attempt(
+        address: IpAddr,
+        started_seconds: f64,
+        ended_seconds: f64,
+        outcome: AttemptOutcome,
+    ) -> Attempt {
+        Attempt {
+            address,
+            family: Family::of(address),
+            started_seconds,
+            ended_seconds,
+            outcome,
+        }
     }
 
     fn handshake(address: IpAddr, syn_seconds: &[f64], answered_seconds: Option<f64>) -> Handshake {
@@ -380,7 +424,12 @@ pub(crate) mod samples {
             network: network.into(),
             client: client.into(),
             host: format!("{network}-{client}"),
-            strategy: if client == "legacy" { "sequential" } else { "happy-eyeballs" }.into(),
+            strategy: if client == "legacy" {
+                "sequential"
+            } else {
+                "happy-eyeballs"
+            }
+            .into(),
             measured,
             from_packets: Some(from_packets),
             watched: None,
@@ -426,7 +475,10 @@ pub(crate) mod samples {
             elapsed_seconds: Some(0.280),
             dns_seconds: Some(0.0015),
             family: Some(Family::V4),
-            attempts: vec![handshake(v6(), &[0.002], None), handshake(v4(), &[0.252], Some(0.266))],
+            attempts: vec![
+                handshake(v6(), &[0.002], None),
+                handshake(v4(), &[0.252], Some(0.266)),
+            ],
         };
         run(network, client, measured, packets)
     }
@@ -452,7 +504,12 @@ pub(crate) mod samples {
     }
 
     fn reverse(name: &str) -> Vec<Reverse> {
-        [v6(), v4()].map(|address| Reverse { address, names: vec![name.into()] }).to_vec()
+        [v6(), v4()]
+            .map(|address| Reverse {
+                address,
+                names: vec![name.into()],
+            })
+            .to_vec()
     }
 
     fn round(name: &str, runs: Vec<Run>, checks: Vec<Check>) -> Round {
@@ -461,7 +518,11 @@ pub(crate) mod samples {
             addresses: vec![v6(), v4()],
             reverse: reverse(name),
         };
-        Round { published, runs, checks }
+        Round {
+            published,
+            runs,
+            checks,
+        }
     }
 
     fn check(network: &str, verdict: Verdict, findings: Vec<Finding>) -> Check {
@@ -493,7 +554,10 @@ pub(crate) mod samples {
     /// The whole replay.
     pub(crate) fn story() -> Story {
         let malformed = || {
-            finding("ptr.malformed", "the PTR of `2e00:5::80` points to a name inside the reverse zone")
+            finding(
+                "ptr.malformed",
+                "the PTR of `2e00:5::80` points to a name inside the reverse zone",
+            )
         };
         let dropped = finding(
             "reach.fw-drop",
@@ -509,8 +573,14 @@ pub(crate) mod samples {
                 quick("legacy-isp", "modern", Family::V4),
             ]
         };
-        let network = |name: &str, ipv6| Network { name: name.into(), ipv6 };
-        let client = |name: &str, about: &str| Client { name: name.into(), about: about.into() };
+        let network = |name: &str, ipv6| Network {
+            name: name.into(),
+            ipv6,
+        };
+        let client = |name: &str, about: &str| Client {
+            name: name.into(),
+            about: about.into(),
+        };
         Story {
             schema: SCHEMA.into(),
             replay: "so-2017".into(),
@@ -525,8 +595,14 @@ pub(crate) mod samples {
                 network("legacy-isp", Ipv6::Absent),
             ],
             clients: vec![
-                client("legacy", "tries one address after another and gives up after 20 s"),
-                client("modern", "Happy Eyeballs (RFC 8305): tries the other family after 250 ms"),
+                client(
+                    "legacy",
+                    "tries one address after another and gives up after 20 s",
+                ),
+                client(
+                    "modern",
+                    "Happy Eyeballs (RFC 8305): tries the other family after 250 ms",
+                ),
             ],
             before: round(
                 "www.lab.test.0.0.0.0.0.0.0.0.5.0.0.0.0.0.e.2.ip6.arpa.",
@@ -558,13 +634,19 @@ pub(crate) mod samples {
             ],
             after: round(
                 "www.lab.test.",
-                visits(quick("cafe", "legacy", Family::V4), quick("cafe", "modern", Family::V4)),
+                visits(
+                    quick("cafe", "legacy", Family::V4),
+                    quick("cafe", "modern", Family::V4),
+                ),
                 vec![
                     check("office", Verdict::Ready, Vec::new()),
                     check("cafe", Verdict::Ready, Vec::new()),
                 ],
             ),
-            not_run: vec![Skipped { what: "curl".into(), why: "`curl` is not installed".into() }],
+            not_run: vec![Skipped {
+                what: "curl".into(),
+                why: "`curl` is not installed".into(),
+            }],
             trace: None,
             elapsed_seconds: 27.5,
         }

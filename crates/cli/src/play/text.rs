@@ -59,7 +59,11 @@ pub(super) fn published(published: &Published, columns: usize) -> Vec<Line> {
     );
     lines.push(Line::default());
     lines.extend(reverse_lines(published, columns));
-    if published.reverse.iter().any(|reverse| reverse.address.is_ipv6() && !reverse.says(name)) {
+    if published
+        .reverse
+        .iter()
+        .any(|reverse| reverse.address.is_ipv6() && !reverse.says(name))
+    {
         lines.push(Line::default());
         lines.extend(paragraph(
             "The script that wrote them left out the final dot, so the name server added the name of the reverse \
@@ -71,7 +75,12 @@ pub(super) fn published(published: &Published, columns: usize) -> Vec<Line> {
 }
 
 fn reverse_lines(published: &Published, columns: usize) -> Vec<Line> {
-    let longest = published.reverse.iter().map(|it| it.address.to_string().len()).max().unwrap_or(0);
+    let longest = published
+        .reverse
+        .iter()
+        .map(|it| it.address.to_string().len())
+        .max()
+        .unwrap_or(0);
     let column = INDENT + longest + 2;
     let mut lines = Vec::new();
     for reverse in &published.reverse {
@@ -93,7 +102,10 @@ fn reverse_lines(published: &Published, columns: usize) -> Vec<Line> {
 /// The networks and the clients that will visit the service.
 pub(super) fn cast(networks: &[Network], clients: &[Client], columns: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    let names = networks.iter().map(|it| it.name.as_str()).chain(clients.iter().map(|it| it.name.as_str()));
+    let names = networks
+        .iter()
+        .map(|it| it.name.as_str())
+        .chain(clients.iter().map(|it| it.name.as_str()));
     let column = INDENT + names.map(width).max().unwrap_or(0) + 2;
     let mut row = |name: &str, about: &str| {
         let mut line = indented(Line::styled(Style::Quote, name));
@@ -106,7 +118,9 @@ pub(super) fn cast(networks: &[Network], clients: &[Client], columns: usize) -> 
             &network.name,
             match network.ipv6 {
                 Ipv6::Works => "IPv6 and IPv4 both work",
-                Ipv6::Dropped => "hands out IPv6 addresses and answers AAAA, but drops every IPv6 packet",
+                Ipv6::Dropped => {
+                    "hands out IPv6 addresses and answers AAAA, but drops every IPv6 packet"
+                }
                 Ipv6::Absent => "has only IPv4",
             },
         );
@@ -120,14 +134,22 @@ pub(super) fn cast(networks: &[Network], clients: &[Client], columns: usize) -> 
 
 /// One row of the table of what everybody experienced, for the moment in which it is known.
 pub(super) fn row(run: &Run, round_of: &[(String, String)]) -> Line {
-    Columns::of_names(round_of.iter().map(|(network, client)| (network.as_str(), client.as_str())))
-        .row(Style::Plain, &run.network, &run.client, Cells::of(run))
+    Columns::of_names(
+        round_of
+            .iter()
+            .map(|(network, client)| (network.as_str(), client.as_str())),
+    )
+    .row(Style::Plain, &run.network, &run.client, Cells::of(run))
 }
 
 /// The head of that table.
 pub(super) fn head(round_of: &[(String, String)]) -> Line {
-    Columns::of_names(round_of.iter().map(|(network, client)| (network.as_str(), client.as_str())))
-        .row(Style::Faint, "network", "client", Cells::head("outcome"))
+    Columns::of_names(
+        round_of
+            .iter()
+            .map(|(network, client)| (network.as_str(), client.as_str())),
+    )
+    .row(Style::Faint, "network", "client", Cells::head("outcome"))
 }
 
 /// Before and after, side by side.
@@ -165,15 +187,24 @@ struct Columns {
 
 impl Columns {
     fn of(round: &Round) -> Self {
-        Self::of_names(round.runs.iter().map(|run| (run.network.as_str(), run.client.as_str())))
+        Self::of_names(
+            round
+                .runs
+                .iter()
+                .map(|run| (run.network.as_str(), run.client.as_str())),
+        )
     }
 
     fn of_names<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let (network, client) = rows.fold(("network".len(), "client".len()), |(network, client), row| {
-            (network.max(width(row.0)), client.max(width(row.1)))
-        });
+        let (network, client) = rows.fold(
+            ("network".len(), "client".len()),
+            |(network, client), row| (network.max(width(row.0)), client.max(width(row.1))),
+        );
         let client_column = INDENT + network + 2;
-        Self { client: client_column, first_byte: client_column + client + 2 }
+        Self {
+            client: client_column,
+            first_byte: client_column + client + 2,
+        }
     }
 
     fn row(&self, style: Style, network: &str, client: &str, cells: Cells) -> Line {
@@ -205,7 +236,12 @@ impl Cells {
     }
 
     fn none() -> Self {
-        Self { style: Style::Faint, time: "not run".into(), family: String::new(), outcome: String::new() }
+        Self {
+            style: Style::Faint,
+            time: "not run".into(),
+            family: String::new(),
+            outcome: String::new(),
+        }
     }
 
     fn of(run: &Run) -> Self {
@@ -213,10 +249,17 @@ impl Cells {
         let time = seconds(run.measured.elapsed_seconds);
         match run.measured.ending {
             Ending::Answered => Self {
-                style: if run.measured.elapsed_seconds < SLOW { Style::Good } else { Style::Caution },
+                style: if run.measured.elapsed_seconds < SLOW {
+                    Style::Good
+                } else {
+                    Style::Caution
+                },
                 time,
                 family,
-                outcome: run.measured.status.map_or_else(String::new, |status| format!("HTTP {status}")),
+                outcome: run
+                    .measured
+                    .status
+                    .map_or_else(String::new, |status| format!("HTTP {status}")),
             },
             Ending::GaveUp => Self {
                 style: Style::Bad,
@@ -237,10 +280,16 @@ impl Cells {
     fn short(run: &Run) -> Self {
         let cells = Self::of(run);
         match run.measured.ending {
-            Ending::Answered => Self { outcome: String::new(), ..cells },
-            Ending::GaveUp | Ending::Failed => {
-                Self { time: String::new(), family: cells.outcome, outcome: String::new(), ..cells }
-            }
+            Ending::Answered => Self {
+                outcome: String::new(),
+                ..cells
+            },
+            Ending::GaveUp | Ending::Failed => Self {
+                time: String::new(),
+                family: cells.outcome,
+                outcome: String::new(),
+                ..cells
+            },
         }
     }
 
@@ -250,10 +299,20 @@ impl Cells {
             line.push(self.style, self.family);
             return;
         }
-        line.push(Style::Plain, " ".repeat(10_usize.saturating_sub(width(&self.time))));
+        line.push(
+            Style::Plain,
+            " ".repeat(10_usize.saturating_sub(width(&self.time))),
+        );
         line.push(self.style, self.time);
         line.pad_to(start + 12);
-        line.push(if self.style == Style::Faint { Style::Faint } else { Style::Plain }, self.family);
+        line.push(
+            if self.style == Style::Faint {
+                Style::Faint
+            } else {
+                Style::Plain
+            },
+            self.family,
+        );
         line.pad_to(start + 18);
         line.push(self.style, self.outcome);
     }
@@ -266,11 +325,24 @@ pub(super) fn check(check: &Check, columns: usize) -> Vec<Line> {
         .with(Style::Quote, &check.network)
         .with(Style::Plain, ": ")
         .with(style, verdict)
-        .with(Style::Faint, format!("  ({}, {})", check.command, seconds(check.elapsed_seconds)));
+        .with(
+            Style::Faint,
+            format!("  ({}, {})", check.command, seconds(check.elapsed_seconds)),
+        );
     let mut lines = head.wrap(columns, INDENT + 2);
-    let column = INDENT + 2 + check.findings.iter().map(|it| width(it.code.as_str())).max().unwrap_or(0) + 2;
+    let column = INDENT
+        + 2
+        + check
+            .findings
+            .iter()
+            .map(|it| width(it.code.as_str()))
+            .max()
+            .unwrap_or(0)
+        + 2;
     for findings in check.kinds() {
-        let Some((finding, more)) = findings.split_first() else { continue };
+        let Some((finding, more)) = findings.split_first() else {
+            continue;
+        };
         let style = match finding.severity {
             Severity::Failure => Style::Bad,
             Severity::Warning => Style::Caution,
@@ -285,6 +357,24 @@ pub(super) fn check(check: &Check, columns: usize) -> Vec<Line> {
         lines.extend(line.wrap(columns, column));
     }
     lines
+}
+
+/// Why it matters where one looks from, if it did.
+pub(super) fn vantages(round: &Round, columns: usize) -> Vec<Line> {
+    match round.seen_only_elsewhere() {
+        Some((here, there)) => {
+            let mut lines = vec![Line::default()];
+            lines.extend(paragraph(
+                &format!(
+                    "From the {here} alone the outage cannot be seen, only from the {there}: this is what more than \
+                     one vantage point is for (`check --via HOST`)."
+                ),
+                columns,
+            ));
+            lines
+        }
+        None => Vec::new(),
+    }
 }
 
 /// A verdict in words.
@@ -303,13 +393,19 @@ pub(super) fn mend(mend: &Mend, name: &str, before: Option<&Run>, columns: usize
     let mut lines = vec![indented(Line::styled(Style::Strong, mend_title(mend.what)))];
     lines.extend(paragraph(&mend.did, columns));
     if !mend.reverse.is_empty() {
-        let published =
-            Published { name: name.to_owned(), reverse: mend.reverse.clone(), ..Published::default() };
+        let published = Published {
+            name: name.to_owned(),
+            reverse: mend.reverse.clone(),
+            ..Published::default()
+        };
         lines.extend(reverse_lines(&published, columns));
     }
     if let Some(run) = &mend.run {
-        let mut line = indented(Line::styled(Style::Quote, format!("{}, {}", run.network, run.client)))
-            .with(Style::Plain, ": ");
+        let mut line = indented(Line::styled(
+            Style::Quote,
+            format!("{}, {}", run.network, run.client),
+        ))
+        .with(Style::Plain, ": ");
         line.append(result(run));
         if let Some(before) = before {
             line.push(Style::Plain, " (before: ");
@@ -334,9 +430,8 @@ pub(super) const fn mend_title(what: MendKind) -> &'static str {
 fn result(run: &Run) -> Line {
     let cells = Cells::of(run);
     match run.measured.ending {
-        Ending::Answered => {
-            Line::styled(cells.style, cells.time).with(Style::Plain, format!(" over {}", cells.family))
-        }
+        Ending::Answered => Line::styled(cells.style, cells.time)
+            .with(Style::Plain, format!(" over {}", cells.family)),
         Ending::GaveUp | Ending::Failed => Line::styled(cells.style, cells.outcome),
     }
 }
@@ -359,7 +454,10 @@ pub(super) fn ending(story: &Story, columns: usize) -> Vec<Line> {
     let agreement = super::agreement::of(story);
     lines.extend(paragraph(&agreement.to_string(), columns));
     for skipped in &story.not_run {
-        lines.extend(paragraph(&format!("Not run: {}: {}.", skipped.what, skipped.why), columns));
+        lines.extend(paragraph(
+            &format!("Not run: {}: {}.", skipped.what, skipped.why),
+            columns,
+        ));
     }
     lines
 }
@@ -379,7 +477,11 @@ fn indented(line: Line) -> Line {
 
 /// `0.031 s`, `20.00 s`: three or four figures, whatever the size.
 pub(super) fn seconds(seconds: f64) -> String {
-    if seconds < 10.0 { format!("{seconds:.3} s") } else { format!("{seconds:.2} s") }
+    if seconds < 10.0 {
+        format!("{seconds:.3} s")
+    } else {
+        format!("{seconds:.2} s")
+    }
 }
 
 #[cfg(test)]
@@ -391,8 +493,12 @@ mod tests {
 
     /// All parts of the story in their order.
     fn whole(story: &Story, columns: usize) -> Vec<Line> {
-        let rows: Vec<(String, String)> =
-            story.before.runs.iter().map(|run| (run.network.clone(), run.client.clone())).collect();
+        let rows: Vec<(String, String)> = story
+            .before
+            .runs
+            .iter()
+            .map(|run| (run.network.clone(), run.client.clone()))
+            .collect();
         let mut lines = opening(story.with_fault, columns);
         lines.extend(act(1, "An AAAA record is published"));
         lines.extend(published(&story.before.published, columns));
@@ -402,9 +508,15 @@ mod tests {
         lines.extend(story.before.runs.iter().map(|run| row(run, &rows)));
         lines.extend(act(3, "What `twinstack check` finds"));
         lines.extend(story.before.checks.iter().flat_map(|it| check(it, columns)));
+        lines.extend(vantages(&story.before, columns));
         lines.extend(act(4, "The mend, one change at a time"));
         for it in &story.mends {
-            lines.extend(mend(it, "www.lab.test", story.before.run("cafe", "legacy"), columns));
+            lines.extend(mend(
+                it,
+                "www.lab.test",
+                story.before.run("cafe", "legacy"),
+                columns,
+            ));
             lines.push(Line::default());
         }
         lines.extend(act(5, "Everybody visits the site again"));
@@ -418,7 +530,10 @@ mod tests {
         let story = samples::story();
         for (columns, colour) in [(60, false), (80, false), (80, true)] {
             let suffix = if colour { "-colour" } else { "" };
-            snapshot::check(&format!("play-{columns}{suffix}.txt"), &paint(&whole(&story, columns), colour));
+            snapshot::check(
+                &format!("play-{columns}{suffix}.txt"),
+                &paint(&whole(&story, columns), colour),
+            );
         }
     }
 

@@ -6,11 +6,9 @@
 //!
 //! Pure: no bytes make it panic.
 
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions)]
+// The tests below may add numbers of their own.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::time::Duration;
 
@@ -58,12 +56,20 @@ pub(crate) fn frames(file: &[u8]) -> Result<Vec<Frame<'_>>, NotPcapng> {
     let mut big_endian = false;
     let mut position = 0_usize;
     while let Some(rest) = file.get(position..).filter(|rest| !rest.is_empty()) {
-        let mut reader = Reader { bytes: rest, big_endian };
+        let mut reader = Reader {
+            bytes: rest,
+            big_endian,
+        };
         // A section header reads the same in both byte orders; its magic says which one holds from here on.
         let Some(kind) = reader.u32() else { break };
         if kind == SECTION {
             let Some(magic) = rest.get(8..12) else { break };
-            big_endian = match (Reader { bytes: magic, big_endian: true }).u32() {
+            big_endian = match (Reader {
+                bytes: magic,
+                big_endian: true,
+            })
+            .u32()
+            {
                 Some(BYTE_ORDER) => true,
                 Some(other) if other.swap_bytes() == BYTE_ORDER => false,
                 _ => return Err(NotPcapng::Header),
@@ -73,13 +79,23 @@ pub(crate) fn frames(file: &[u8]) -> Result<Vec<Frame<'_>>, NotPcapng> {
         } else if position == 0 {
             return Err(NotPcapng::Header);
         }
-        let Some(length) = reader.u32().and_then(|length| usize::try_from(length).ok()) else { break };
+        let Some(length) = reader.u32().and_then(|length| usize::try_from(length).ok()) else {
+            break;
+        };
         if length < 12 || !length.is_multiple_of(4) {
             return Err(NotPcapng::Length(position));
         }
         // Type and length in front, the length again behind.
-        let Some(body) = rest.get(8..length.saturating_sub(4)).filter(|_| rest.len() >= length) else { break };
-        let mut body = Reader { bytes: body, big_endian };
+        let Some(body) = rest
+            .get(8..length.saturating_sub(4))
+            .filter(|_| rest.len() >= length)
+        else {
+            break;
+        };
+        let mut body = Reader {
+            bytes: body,
+            big_endian,
+        };
         match kind {
             INTERFACE => interfaces.extend(interface(&mut body)),
             ENHANCED_PACKET => frames.extend(packet(&mut body, &interfaces)),
@@ -96,10 +112,16 @@ pub(crate) fn frames(file: &[u8]) -> Result<Vec<Frame<'_>>, NotPcapng> {
 fn interface<'a>(body: &mut Reader<'a>) -> Option<Interface<'a>> {
     let link_type = body.u16()?;
     body.take(6)?;
-    let mut interface = Interface { name: "", link_type, ticks_per_second: 1_000_000 };
+    let mut interface = Interface {
+        name: "",
+        link_type,
+        ticks_per_second: 1_000_000,
+    };
     while let (Some(code), Some(length)) = (body.u16(), body.u16()) {
         let length = usize::from(length);
-        let Some(value) = body.take(length) else { break };
+        let Some(value) = body.take(length) else {
+            break;
+        };
         body.take(length.next_multiple_of(4).saturating_sub(length));
         match code {
             0 => break,
@@ -108,8 +130,9 @@ fn interface<'a>(body: &mut Reader<'a>) -> Option<Interface<'a>> {
                 let exponent = value.first().copied().unwrap_or(6);
                 let base: u64 = if exponent & 0x80 == 0 { 10 } else { 2 };
                 // An exponent beyond 64 bits cannot be told from garbage; microseconds are the default.
-                interface.ticks_per_second =
-                    base.checked_pow(u32::from(exponent & 0x7f)).unwrap_or(1_000_000);
+                interface.ticks_per_second = base
+                    .checked_pow(u32::from(exponent & 0x7f))
+                    .unwrap_or(1_000_000);
             }
             _ => {}
         }
@@ -150,12 +173,20 @@ impl<'a> Reader<'a> {
 
     fn u16(&mut self) -> Option<u16> {
         let bytes = self.take(2)?.try_into().ok()?;
-        Some(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+        Some(if self.big_endian {
+            u16::from_be_bytes(bytes)
+        } else {
+            u16::from_le_bytes(bytes)
+        })
     }
 
     fn u32(&mut self) -> Option<u32> {
         let bytes = self.take(4)?.try_into().ok()?;
-        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+        Some(if self.big_endian {
+            u32::from_be_bytes(bytes)
+        } else {
+            u32::from_le_bytes(bytes)
+        })
     }
 }
 
@@ -211,7 +242,11 @@ pub(super) mod tests {
         let mut file = section();
         file.extend(interface("cafe-legacy"));
         file.extend(block(5, &[0; 8]));
-        file.extend(packet(0, Duration::new(1_700_000_000, 123_456_789), &[1, 2, 3]));
+        file.extend(packet(
+            0,
+            Duration::new(1_700_000_000, 123_456_789),
+            &[1, 2, 3],
+        ));
         file
     }
 
@@ -233,7 +268,11 @@ pub(super) mod tests {
         file.extend(packet(0, Duration::from_secs(1), &[9]));
         file.extend(interface("office-legacy"));
         file.extend(packet(0, Duration::from_secs(2), &[9]));
-        let names: Vec<_> = frames(&file).unwrap().iter().map(|frame| frame.interface).collect();
+        let names: Vec<_> = frames(&file)
+            .unwrap()
+            .iter()
+            .map(|frame| frame.interface)
+            .collect();
         assert_eq!(names, ["cafe-legacy", "office-legacy"]);
     }
 
@@ -248,9 +287,17 @@ pub(super) mod tests {
             assert_eq!(frames(&file).unwrap()[0].at, expected);
         };
         check(&[], 1_500_000, Duration::from_millis(1500));
-        check(&[9, 0, 1, 0, 0x8a, 0, 0, 0], 1536, Duration::from_millis(1500));
+        check(
+            &[9, 0, 1, 0, 0x8a, 0, 0, 0],
+            1536,
+            Duration::from_millis(1500),
+        );
         check(&[9, 0, 1, 0, 3, 0, 0, 0], 1500, Duration::from_millis(1500));
-        check(&[9, 0, 1, 0, 0xff, 0, 0, 0], 1_500_000, Duration::from_millis(1500));
+        check(
+            &[9, 0, 1, 0, 0xff, 0, 0, 0],
+            1_500_000,
+            Duration::from_millis(1500),
+        );
     }
 
     #[test]
@@ -268,7 +315,10 @@ pub(super) mod tests {
             file.extend(word.to_be_bytes());
         }
         let frames = frames(&file).unwrap();
-        assert_eq!((frames[0].at, frames[0].bytes), (Duration::from_secs(2), &[1, 2, 3, 4][..]));
+        assert_eq!(
+            (frames[0].at, frames[0].bytes),
+            (Duration::from_secs(2), &[1, 2, 3, 4][..])
+        );
     }
 
     #[test]
@@ -297,7 +347,10 @@ pub(super) mod tests {
     #[test]
     fn other_files_are_refused() {
         assert_eq!(frames(b""), Err(NotPcapng::Header));
-        assert_eq!(frames(b"\xd4\xc3\xb2\xa1 and so on, a classic pcap"), Err(NotPcapng::Header));
+        assert_eq!(
+            frames(b"\xd4\xc3\xb2\xa1 and so on, a classic pcap"),
+            Err(NotPcapng::Header)
+        );
         let mut short = section();
         short.extend([6, 0, 0, 0, 4, 0, 0, 0]);
         assert_eq!(frames(&short), Err(NotPcapng::Length(28)));

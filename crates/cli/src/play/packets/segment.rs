@@ -2,11 +2,9 @@
 //!
 //! Pure: no bytes make it panic. What is not TCP or UDP over IP, or is no first fragment, is nothing to us.
 
-#![warn(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::arithmetic_side_effects
-)]
+#![warn(clippy::indexing_slicing, clippy::as_conversions)]
+// The tests below may add numbers of their own.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -28,8 +26,15 @@ pub(crate) struct Segment<'a> {
 /// What it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
-    Udp { payload: &'a [u8] },
-    Tcp { syn: bool, ack: bool, reset: bool, payload: usize },
+    Udp {
+        payload: &'a [u8],
+    },
+    Tcp {
+        syn: bool,
+        ack: bool,
+        reset: bool,
+        payload: usize,
+    },
 }
 
 /// Reads a frame of an interface with this link type.
@@ -82,11 +87,19 @@ fn ipv6(packet: &[u8]) -> Option<Segment<'_>> {
 }
 
 /// `length` is what the IP header says: a frame may be cut off, or padded to the least size of Ethernet.
-fn transport(protocol: u8, from: IpAddr, to: IpAddr, body: &[u8], length: usize) -> Option<Segment<'_>> {
+fn transport(
+    protocol: u8,
+    from: IpAddr,
+    to: IpAddr,
+    body: &[u8],
+    length: usize,
+) -> Option<Segment<'_>> {
     let from = SocketAddr::new(from, u16_at(body, 0)?);
     let to = SocketAddr::new(to, u16_at(body, 2)?);
     let content = match protocol {
-        UDP => Content::Udp { payload: body.get(8..length.min(body.len()))? },
+        UDP => Content::Udp {
+            payload: body.get(8..length.min(body.len()))?,
+        },
         TCP => {
             let header = usize::from(*body.get(12)? >> 4).checked_mul(4)?;
             let flags = *body.get(13)?;
@@ -167,21 +180,48 @@ pub(super) mod tests {
     #[test]
     fn both_families_and_both_protocols_are_read() {
         let check = |frame: &[u8], from: &str, to: &str, content| {
-            let expected =
-                Segment { from: from.parse().unwrap(), to: to.parse().unwrap(), content };
+            let expected = Segment {
+                from: from.parse().unwrap(),
+                to: to.parse().unwrap(),
+                content,
+            };
             assert_eq!(segment(ETHERNET, frame), Some(expected));
             assert_eq!(segment(RAW, &frame[14..]), Some(expected));
         };
-        let syn = Content::Tcp { syn: true, ack: false, reset: false, payload: 0 };
-        let data = Content::Tcp { syn: false, ack: true, reset: false, payload: 3 };
+        let syn = Content::Tcp {
+            syn: true,
+            ack: false,
+            reset: false,
+            payload: 0,
+        };
+        let data = Content::Tcp {
+            syn: false,
+            ack: true,
+            reset: false,
+            payload: 3,
+        };
         let (a, b) = ("192.0.2.10:40000", "198.51.100.80:80");
         check(&tcp(a, b, SYN, b""), a, b, syn);
         check(&tcp(a, b, PUSH, b"GET"), a, b, data);
-        check(&udp(a, b, b"question"), a, b, Content::Udp { payload: b"question" });
+        check(
+            &udp(a, b, b"question"),
+            a,
+            b,
+            Content::Udp {
+                payload: b"question",
+            },
+        );
         let (a, b) = ("[2e00:c::10]:40000", "[2e00:5::80]:80");
         check(&tcp(a, b, SYN, b""), a, b, syn);
         check(&tcp(a, b, PUSH, b"GET"), a, b, data);
-        check(&udp(a, b, b"question"), a, b, Content::Udp { payload: b"question" });
+        check(
+            &udp(a, b, b"question"),
+            a,
+            b,
+            Content::Udp {
+                payload: b"question",
+            },
+        );
     }
 
     #[test]
@@ -189,14 +229,25 @@ pub(super) mod tests {
         let mut frame = tcp("192.0.2.10:1", "192.0.2.11:80", SYN, b"");
         frame.resize(60, 0);
         let content = segment(ETHERNET, &frame).unwrap().content;
-        assert_eq!(content, Content::Tcp { syn: true, ack: false, reset: false, payload: 0 });
+        assert_eq!(
+            content,
+            Content::Tcp {
+                syn: true,
+                ack: false,
+                reset: false,
+                payload: 0
+            }
+        );
     }
 
     #[test]
     fn a_segment_whose_record_was_cut_off_keeps_its_real_size() {
         let frame = tcp("192.0.2.10:1", "192.0.2.11:80", PUSH, &[7; 1000]);
         let content = segment(ETHERNET, &frame[..96]).unwrap().content;
-        assert!(matches!(content, Content::Tcp { payload: 1000, .. }), "{content:?}");
+        assert!(
+            matches!(content, Content::Tcp { payload: 1000, .. }),
+            "{content:?}"
+        );
     }
 
     #[test]
@@ -210,9 +261,18 @@ pub(super) mod tests {
             frame
         };
         let expected = segment(ETHERNET, &plain);
-        assert_eq!(segment(ETHERNET, &with(60, [TCP, 0, 0, 0, 0, 0, 0, 0])), expected);
-        assert_eq!(segment(ETHERNET, &with(44, [TCP, 0, 0, 1, 0, 0, 0, 9])), expected);
-        assert_eq!(segment(ETHERNET, &with(44, [TCP, 0, 1, 0, 0, 0, 0, 9])), None);
+        assert_eq!(
+            segment(ETHERNET, &with(60, [TCP, 0, 0, 0, 0, 0, 0, 0])),
+            expected
+        );
+        assert_eq!(
+            segment(ETHERNET, &with(44, [TCP, 0, 0, 1, 0, 0, 0, 9])),
+            expected
+        );
+        assert_eq!(
+            segment(ETHERNET, &with(44, [TCP, 0, 1, 0, 0, 0, 0, 9])),
+            None
+        );
     }
 
     #[test]

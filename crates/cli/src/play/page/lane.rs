@@ -45,7 +45,11 @@ pub(super) struct Bar {
 /// The lane of a visit.
 pub(super) fn lane(run: &Run) -> Lane {
     let measured = &run.measured;
-    let bars = if measured.attempts.is_empty() { bars_from_packets(run) } else { bars_from_client(run) };
+    let bars = if measured.attempts.is_empty() {
+        bars_from_packets(run)
+    } else {
+        bars_from_client(run)
+    };
     let first_byte = run.answered().then_some(measured.elapsed_seconds);
     let time = seconds(measured.elapsed_seconds);
     let result = match (measured.ending, run.family()) {
@@ -56,7 +60,9 @@ pub(super) fn lane(run: &Run) -> Lane {
     };
     let mut lane = Lane {
         client: run.client.clone(),
-        dns: measured.dns_seconds.or_else(|| run.from_packets.as_ref()?.dns_seconds),
+        dns: measured
+            .dns_seconds
+            .or_else(|| run.from_packets.as_ref()?.dns_seconds),
         bars,
         first_byte,
         end: measured.elapsed_seconds,
@@ -97,7 +103,10 @@ fn bars_from_client(run: &Run) -> Vec<Bar> {
 
 /// When a SYN was repeated, counted from the first one.
 fn repeats(run: &Run, address: IpAddr) -> Vec<f64> {
-    let handshakes = run.from_packets.iter().flat_map(|packets| &packets.attempts);
+    let handshakes = run
+        .from_packets
+        .iter()
+        .flat_map(|packets| &packets.attempts);
     handshakes
         .filter(|handshake| handshake.address == address)
         .filter_map(|handshake| handshake.syn_seconds.split_first())
@@ -106,15 +115,24 @@ fn repeats(run: &Run, address: IpAddr) -> Vec<f64> {
 }
 
 fn bars_from_packets(run: &Run) -> Vec<Bar> {
-    let Some(packets) = &run.from_packets else { return Vec::new() };
+    let Some(packets) = &run.from_packets else {
+        return Vec::new();
+    };
     packets
         .attempts
         .iter()
         .filter_map(|handshake| {
             let (first, repeated) = handshake.syn_seconds.split_first()?;
             // Nothing in the packets says when a client stopped waiting: when another attempt won, or else at its end.
-            let won = packets.attempts.iter().filter_map(|other| other.answered_seconds).find(|at| at > first);
-            let end = handshake.answered_seconds.or(handshake.reset_seconds).or(won);
+            let won = packets
+                .attempts
+                .iter()
+                .filter_map(|other| other.answered_seconds)
+                .find(|at| at > first);
+            let end = handshake
+                .answered_seconds
+                .or(handshake.reset_seconds)
+                .or(won);
             Some(Bar {
                 address: handshake.address,
                 family: handshake.family,
@@ -141,14 +159,22 @@ fn describe(lane: &Lane) -> String {
         let family = family_word(bar.family);
         let took = seconds(bar.to - bar.from);
         parts.push(match bar.failure {
-            None => format!("{family} to {} at {}: connected in {took}", bar.address, seconds(bar.from)),
+            None => format!(
+                "{family} to {} at {}: connected in {took}",
+                bar.address,
+                seconds(bar.from)
+            ),
             Some(failure) => {
                 let repeats = match bar.repeats.len() {
                     0 => String::new(),
                     1 => ", asked once more".to_owned(),
                     more => format!(", asked {more} times more"),
                 };
-                format!("{family} to {} at {}: {failure} for {took}{repeats}", bar.address, seconds(bar.from))
+                format!(
+                    "{family} to {} at {}: {failure} for {took}{repeats}",
+                    bar.address,
+                    seconds(bar.from)
+                )
             }
         });
     }
@@ -173,8 +199,16 @@ mod tests {
         assert_eq!(lane.bars[0].failure, Some("no answer"));
         assert_eq!(lane.bars[0].repeats.len(), 4);
         assert_eq!((lane.first_byte, lane.well), (None, false));
-        assert!(lane.description.contains("asked 4 times more"), "{}", lane.description);
-        assert!(lane.description.ends_with("gave up after 20.00 s."), "{}", lane.description);
+        assert!(
+            lane.description.contains("asked 4 times more"),
+            "{}",
+            lane.description
+        );
+        assert!(
+            lane.description.ends_with("gave up after 20.00 s."),
+            "{}",
+            lane.description
+        );
     }
 
     #[test]
@@ -182,8 +216,15 @@ mod tests {
         let mut run = samples::fallback("cafe", "curl");
         run.measured.attempts.clear();
         let lane = lane(&run);
-        let families: Vec<_> = lane.bars.iter().map(|bar| (bar.family, bar.connected)).collect();
+        let families: Vec<_> = lane
+            .bars
+            .iter()
+            .map(|bar| (bar.family, bar.connected))
+            .collect();
         assert_eq!(families, [(Family::V6, false), (Family::V4, true)]);
-        assert!((lane.bars[0].to - lane.bars[1].to).abs() < 1e-9, "waiting ends when the other has won: {lane:?}");
+        assert!(
+            (lane.bars[0].to - lane.bars[1].to).abs() < 1e-9,
+            "waiting ends when the other has won: {lane:?}"
+        );
     }
 }

@@ -48,9 +48,13 @@ mod tests {
     #[test]
     fn nothing_from_outside_becomes_markup() {
         let evil = "<script>alert('x')</script> & \"quotes\" \u{1b}[2J";
-        let expected = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;quotes&quot; \u{fffd}[2J";
+        let expected =
+            "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &quot;quotes&quot; \u{fffd}[2J";
         assert_eq!(Escaped(evil).to_string(), expected);
-        assert_eq!(Quoting("a `<b>` c").to_string(), "a <code>&lt;b&gt;</code> c");
+        assert_eq!(
+            Quoting("a `<b>` c").to_string(),
+            "a <code>&lt;b&gt;</code> c"
+        );
         assert_eq!(Quoting("a `b` c` d").to_string(), "a <code>b</code> c` d");
     }
 }

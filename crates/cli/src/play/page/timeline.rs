@@ -32,7 +32,10 @@ impl Axis {
             step *= factor;
         }
         // A hair more than the last line does not earn another step: whoever gives up at 20 s does so a moment later.
-        Self { end: (longest / step - 0.02).ceil().max(1.0) * step, step }
+        Self {
+            end: (longest / step - 0.02).ceil().max(1.0) * step,
+            step,
+        }
     }
 
     fn percent(self, at: f64) -> f64 {
@@ -56,9 +59,18 @@ impl Axis {
             };
             let x = self.percent(at);
             // Every other number is left out on narrow screens.
-            let class = if number % 2 == 1 && number != last { " class=\"odd\"" } else { "" };
+            let class = if number % 2 == 1 && number != last {
+                " class=\"odd\""
+            } else {
+                ""
+            };
             let text = self.label(at);
-            put(&mut svg, format_args!("<text x=\"{x:.2}%\" y=\"15\" text-anchor=\"{anchor}\"{class}>{text}</text>"));
+            put(
+                &mut svg,
+                format_args!(
+                    "<text x=\"{x:.2}%\" y=\"15\" text-anchor=\"{anchor}\"{class}>{text}</text>"
+                ),
+            );
         }
         svg.push_str("</svg>");
         svg
@@ -91,10 +103,22 @@ pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
     );
     for at in axis.lines() {
         let x = axis.percent(at);
-        put(&mut svg, format_args!("<line class=\"grid\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"0\" y2=\"100%\"/>"));
+        put(
+            &mut svg,
+            format_args!(
+                "<line class=\"grid\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"0\" y2=\"100%\"/>"
+            ),
+        );
     }
     if let Some(dns) = lane.dns {
-        rect(&mut svg, axis, "dns", (0.0, dns), EDGE, &format!("DNS, {}", seconds(dns)));
+        rect(
+            &mut svg,
+            axis,
+            "dns",
+            (0.0, dns),
+            EDGE,
+            &format!("DNS, {}", seconds(dns)),
+        );
     }
     for (row, bar) in lane.bars.iter().enumerate() {
         let y = EDGE + u32::try_from(row).unwrap_or(0) * (BAR + GAP);
@@ -145,11 +169,25 @@ fn attempt(svg: &mut String, axis: Axis, lane: &Lane, bar: &Bar, y: u32) {
         rect(svg, axis, family, (bar.from, bar.to), y, &title);
         if let Some(at) = lane.first_byte.filter(|at| *at > bar.to) {
             let title = format!("request and answer, {} to {}", seconds(bar.to), seconds(at));
-            rect(svg, axis, &format!("{family} open"), (bar.to, at), y, &title);
+            rect(
+                svg,
+                axis,
+                &format!("{family} open"),
+                (bar.to, at),
+                y,
+                &title,
+            );
         }
         return;
     }
-    rect(svg, axis, &format!("{family} lost"), (bar.from, bar.to), y, &title);
+    rect(
+        svg,
+        axis,
+        &format!("{family} lost"),
+        (bar.from, bar.to),
+        y,
+        &title,
+    );
     for at in &bar.repeats {
         let x = axis.percent(*at);
         if *at <= axis.end {
@@ -194,7 +232,8 @@ fn rect(svg: &mut String, axis: Axis, class: &str, (from, to): (f64, f64), y: u3
 }
 
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a string does not fail");
+    out.write_fmt(text)
+        .expect("writing to a string does not fail");
 }
 
 #[cfg(test)]
@@ -222,11 +261,33 @@ mod tests {
     #[test]
     fn the_hanging_attempt_fills_the_long_figure_and_runs_out_of_the_short_one() {
         let lane = lane(&samples::hanging("cafe", "legacy"));
-        let long = draw(&lane, Axis { end: 20.0, step: 5.0 }, "a", "cafe, legacy");
-        assert!(long.contains("class=\"v6 lost\"") && long.contains("class=\"stop\""), "{long}");
+        let long = draw(
+            &lane,
+            Axis {
+                end: 20.0,
+                step: 5.0,
+            },
+            "a",
+            "cafe, legacy",
+        );
+        assert!(
+            long.contains("class=\"v6 lost\"") && long.contains("class=\"stop\""),
+            "{long}"
+        );
         assert_eq!(long.matches("class=\"repeat\"").count(), 4, "{long}");
-        let short = draw(&lane, Axis { end: 0.4, step: 0.05 }, "b", "cafe, legacy");
-        assert!(short.contains("class=\"on\"") && !short.contains("class=\"stop\""), "{short}");
+        let short = draw(
+            &lane,
+            Axis {
+                end: 0.4,
+                step: 0.05,
+            },
+            "b",
+            "cafe, legacy",
+        );
+        assert!(
+            short.contains("class=\"on\"") && !short.contains("class=\"stop\""),
+            "{short}"
+        );
     }
 
     #[test]
@@ -234,6 +295,9 @@ mod tests {
         let lane = lane(&samples::fallback("cafe", "modern"));
         let svg = draw(&lane, Axis::to(0.3), "x", "cafe, modern");
         assert!(svg.contains("aria-labelledby=\"x-t x-d\""), "{svg}");
-        assert!(svg.contains("<title id=\"x-t\">cafe, modern</title><desc id=\"x-d\">name looked up"), "{svg}");
+        assert!(
+            svg.contains("<title id=\"x-t\">cafe, modern</title><desc id=\"x-d\">name looked up"),
+            "{svg}"
+        );
     }
 }
