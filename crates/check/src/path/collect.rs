@@ -1,17 +1,18 @@
-//! Looks at everything at once: every address, every port, both families. Only what needs an earlier result waits for
-//! it: a second look where the families differ, the parts of the page, more connections where packets were lost.
+//! Looks at everything at once: every address, every port, both families. Only what needs these results waits for them
+//! ([`more`]).
+
+mod more;
 
 use super::echo::{Distance, Echo};
 use super::observation::{
-    AddressObservation, EchoRefusal, PathObservation, PortObservation, QuicFailure, Route, Series,
-    Step, Vantage,
+    AddressObservation, EchoRefusal, PathObservation, QuicFailure, Route, Series, Step, Vantage,
 };
 use super::tls::Tls;
-use super::{Family, Plan, Speech, client, echo, local, part, port, quic, rule, series, vantage};
+use super::{Family, Plan, Speech, client, echo, local, port, quic, rule, vantage};
 use crate::options::Profile;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -19,9 +20,6 @@ use tokio::time::sleep;
 
 /// Ports looked at at the same time; with more addresses than this allows, the rest waits.
 const AT_ONCE: usize = 64;
-
-/// Addresses of each family that are looked at twice, or connected to in series.
-const DEEPLY: usize = 4;
 
 /// Silence on QUIC means nothing before this time.
 const QUIC_PATIENCE: Duration = Duration::from_millis(700);
@@ -55,9 +53,8 @@ pub(crate) async fn collect(plan: &Plan) -> PathObservation {
                 .map(|address| (address.address, !address.is_open()))
                 .collect(),
         );
-        more_connects(plan, &mut addresses).await;
-        second_look(plan, &tls, &mut addresses).await;
-        let parts = part::collect(plan, &tls, &vantage, &addresses).await;
+        let more = more::look(plan, &tls, &vantage, &addresses).await;
+        let parts = more.add_to(&mut addresses);
         (addresses, parts)
     };
     let ((mut addresses, parts), quic, client, local) = tokio::join!(
@@ -108,16 +105,6 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
             let _permit = permits.acquire().await;
             port::probe(plan, tls, reach.wire, *port, &distance).await
         }));
-        let ports = async {
-            let mut ports = ports.await;
-            join_all(
-                ports
-                    .iter_mut()
-                    .map(|port| port::enlarge(plan, tls, reach.wire, port)),
-            )
-            .await;
-            ports
-        };
         let (ports, (echo, fragmented)) = tokio::join!(ports, echoes(plan, reach.wire, far));
         AddressObservation {
             address: reach.address,
@@ -200,105 +187,4 @@ async fn quic_all(
         })
     }))
     .await
-}
-
-/// Connections in series, where echoes were lost or say nothing, on both families alike.
-async fn more_connects(plan: &Plan, addresses: &mut [AddressObservation]) {
-    let mut chosen: Vec<(usize, SocketAddr, Duration)> = Vec::new();
-    for family in Family::BOTH {
-        let live = addresses.iter().enumerate().filter_map(|(index, address)| {
-            let port = address
-                .ports
-                .iter()
-                .find(|port| port.connect.outcome.is_ok())?;
-            let round_trip = address
-                .echo
-                .as_ref()
-                .ok()
-                .and_then(Series::median)
-                .unwrap_or(port.connect.took);
-            let to = SocketAddr::new(address.wire, port.port);
-            (Family::of(address.address) == family).then_some((index, to, round_trip))
-        });
-        let live: Vec<_> = live.take(DEEPLY).collect();
-        if live.is_empty() {
-            // Nothing to compare with.
-            return;
-        }
-        chosen.extend(live);
-    }
-    let lost_some = |series: &Series| series.lost() > 0 && series.answered() > 0;
-    let echo = |index: &usize| {
-        addresses
-            .get(*index)
-            .and_then(|address| address.echo.as_ref().ok())
-    };
-    let lossy = chosen
-        .iter()
-        .any(|(index, _, _)| echo(index).is_some_and(lost_some));
-    let mute = chosen
-        .iter()
-        .any(|(index, _, _)| echo(index).is_none_or(|series| series.answered() == 0));
-    if !lossy && !mute {
-        return;
-    }
-    let connects = |count| {
-        join_all(
-            chosen
-                .iter()
-                .map(move |(index, to, round_trip)| async move {
-                    (
-                        *index,
-                        series::connects(plan, *to, count, *round_trip).await,
-                    )
-                }),
-        )
-    };
-    let mut results = connects(if lossy { series::MANY } else { series::FEW }).await;
-    if !lossy && results.iter().any(|(_, series)| lost_some(series)) {
-        results = connects(series::MANY).await;
-    }
-    for (index, series) in results {
-        if let Some(address) = addresses.get_mut(index) {
-            address.connects = Some(series);
-        }
-    }
-}
-
-/// Where the families answer differently, both are asked again: servers behind one address may differ, and pages may
-/// change with every request.
-async fn second_look(plan: &Plan, tls: &Tls, addresses: &mut [AddressObservation]) {
-    for port in &plan.ports {
-        if !plan.speech(*port).is_web() || !rule::families_differ(addresses, *port) {
-            continue;
-        }
-        let mut taken = [0, 0];
-        let looks = addresses.iter().map(|address| {
-            let slot = usize::from(Family::of(address.address) == Family::V6);
-            let shown = address
-                .ports
-                .iter()
-                .any(|seen| seen.port == *port && seen.page().is_some());
-            let wanted = shown && taken.get(slot).is_some_and(|taken| *taken < DEEPLY);
-            if let Some(taken) = taken.get_mut(slot).filter(|_| wanted) {
-                *taken += 1;
-            }
-            let wire = address.wire;
-            async move {
-                if wanted {
-                    Some(port::again(plan, tls, wire, *port).await)
-                } else {
-                    None
-                }
-            }
-        });
-        let talks = join_all(looks).await;
-        for (address, talk) in addresses.iter_mut().zip(talks) {
-            let seen: Option<&mut PortObservation> =
-                address.ports.iter_mut().find(|seen| seen.port == *port);
-            if let Some(seen) = seen {
-                seen.second = talk;
-            }
-        }
-    }
 }

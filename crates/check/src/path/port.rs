@@ -96,9 +96,14 @@ pub(super) async fn probe(
 /// Only when all ports of the address are done: the Packet Too Big that a large request may bring makes this machine's
 /// kernel ask for smaller segments on all later connections to the address, and would so hide a black hole in the other
 /// direction.
-pub(super) async fn enlarge(plan: &Plan, tls: &Tls, wire: IpAddr, seen: &mut PortObservation) {
+pub(super) async fn enlarge(
+    plan: &Plan,
+    tls: &Tls,
+    wire: IpAddr,
+    seen: &PortObservation,
+) -> Option<(Vec<Talk>, Vec<Talk>)> {
     if !seen.speech.is_web() || !seen.talk().is_some_and(Talk::complete) {
-        return;
+        return None;
     }
     let to = SocketAddr::new(wire, seen.port);
     let ask = Ask {
@@ -106,7 +111,7 @@ pub(super) async fn enlarge(plan: &Plan, tls: &Tls, wire: IpAddr, seen: &mut Por
         body: false,
         ..ask(plan, seen.port)
     };
-    (seen.large, seen.small_large) = insist(plan, tls, to, &ask, None).await;
+    Some(insist(plan, tls, to, &ask, None).await)
 }
 
 /// One more ordinary conversation, with redirects.
