@@ -1,6 +1,6 @@
 //! A world after reading, merging and checking: plain values, nothing left to look up.
 //!
-//! [`file`](super::file) turns YAML into this; the emulator, the services and the runtime only ever see this. It is
+//! [`World::load`] turns YAML into this; the emulator, the services and the runtime only ever see this. It is
 //! serialisable because the lab's init process receives it whole.
 
 use serde::{Deserialize, Serialize};
