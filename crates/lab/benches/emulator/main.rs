@@ -120,7 +120,6 @@ fn measure_bulk(time: Duration) -> io::Result<bool> {
             down,
             trace,
             filters: trace,
-            ..Settings::default()
         })?;
         let Bulk { bytes, seconds } = load::bulk(&lab, time)?;
         let report = lab.stop()?;
@@ -149,7 +148,6 @@ fn measure_small(time: Duration) -> io::Result<bool> {
             down: half,
             filters: true,
             trace: true,
-            ..Settings::default()
         };
         let lab = Lab::start(&settings)?;
         let (sent, arrived, seconds) = Small::start(&lab, offered, time).finish()?;

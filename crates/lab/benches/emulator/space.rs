@@ -119,7 +119,7 @@ impl Lab {
     }
 
     pub(crate) fn stop(self) -> io::Result<Report> {
-        let used = busy(&self.threads) - self.busy_before;
+        let used = busy(&self.threads).saturating_sub(self.busy_before);
         let load = used.as_secs_f64() / self.started.elapsed().as_secs_f64();
         let stats = self.emulator.stop()?;
         let trace = match &self.trace {

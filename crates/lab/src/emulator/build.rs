@@ -36,19 +36,17 @@ pub(crate) enum Complaint {
 
 impl Complaint {
     fn kind_and_code(self, family: Family) -> [u8; 2] {
-        match (family, self) {
-            (Family::V4, Self::NoRoute) => [3, 0],
-            (Family::V4, Self::AddressUnreachable) => [3, 1],
-            (Family::V4, Self::PortUnreachable) => [3, 3],
-            (Family::V4, Self::TooBig { .. }) => [3, 4],
-            (Family::V4, Self::Prohibited) => [3, 13],
-            (Family::V4, Self::TimeExceeded) => [11, 0],
-            (Family::V6, Self::NoRoute) => [1, 0],
-            (Family::V6, Self::Prohibited) => [1, 1],
-            (Family::V6, Self::AddressUnreachable) => [1, 3],
-            (Family::V6, Self::PortUnreachable) => [1, 4],
-            (Family::V6, Self::TooBig { .. }) => [2, 0],
-            (Family::V6, Self::TimeExceeded) => [3, 0],
+        let (v4, v6) = match self {
+            Self::NoRoute => ([3, 0], [1, 0]),
+            Self::AddressUnreachable => ([3, 1], [1, 3]),
+            Self::PortUnreachable => ([3, 3], [1, 4]),
+            Self::TooBig { .. } => ([3, 4], [2, 0]),
+            Self::Prohibited => ([3, 13], [1, 1]),
+            Self::TimeExceeded => ([11, 0], [3, 0]),
+        };
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
         }
     }
 }

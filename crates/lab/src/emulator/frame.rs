@@ -293,6 +293,6 @@ mod tests {
         let again = pool.copy(b"x").unwrap();
         assert_eq!(again.bytes.as_ptr(), address);
         assert_eq!(&*again, b"x");
-        assert!(pool.copy(&[0; LARGE + 1]).is_none());
+        assert!(pool.copy(&vec![0; LARGE + 1]).is_none());
     }
 }

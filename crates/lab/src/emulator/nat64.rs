@@ -7,6 +7,7 @@
 mod header;
 mod message;
 
+use super::frame::Frame;
 use super::packet::{Headers, Packet, protocol};
 use crate::world::model::{Family, Nat64};
 use std::collections::{BTreeMap, VecDeque};
@@ -77,17 +78,17 @@ impl Translator {
     }
 
     /// IPv6 from inside becomes IPv4. What cannot be translated comes back, no longer whole.
-    pub(crate) fn outward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Packet> {
+    pub(crate) fn outward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Frame> {
         if self.try_outward(&mut packet, now).is_none() {
-            return Err(packet);
+            return Err(packet.frame);
         }
         reread(packet)
     }
 
     /// IPv4 for the translator's address becomes IPv6. What cannot be translated comes back, no longer whole.
-    pub(crate) fn inward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Packet> {
+    pub(crate) fn inward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Frame> {
         if self.try_inward(&mut packet, now).is_none() {
-            return Err(packet);
+            return Err(packet.frame);
         }
         reread(packet)
     }
@@ -186,7 +187,7 @@ impl Translator {
             match self.hosts.get(&Outer { kind, port }) {
                 None => return Some(port),
                 Some((_, used)) if oldest.is_none_or(|(than, _)| *used < than) => {
-                    oldest = Some((*used, port))
+                    oldest = Some((*used, port));
                 }
                 Some(_) => {}
             }
@@ -243,9 +244,8 @@ fn port_of(headers: &Headers, end: Of) -> Option<(Kind, u16)> {
     (is_echo && headers.fragment.is_none()).then_some((Kind::Echo, headers.echo_id?))
 }
 
-fn reread(packet: Packet) -> Result<Packet, Packet> {
-    let headers = packet.headers;
-    Packet::new(packet.frame).map_err(|(_, frame)| Packet { frame, headers })
+fn reread(packet: Packet) -> Result<Packet, Frame> {
+    Packet::new(packet.frame).map_err(|(_, frame)| frame)
 }
 
 #[cfg(test)]

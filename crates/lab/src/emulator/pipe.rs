@@ -109,7 +109,7 @@ impl Pipe {
         let mut sent = now;
         if let Some(rate) = rate.filter(|rate| *rate > 0) {
             let begin = busy_until.max(now);
-            if begin - now > LONGEST_QUEUE.max(time_to_send(LEAST_QUEUE, rate)) {
+            if begin.saturating_sub(now) > LONGEST_QUEUE.max(time_to_send(LEAST_QUEUE, rate)) {
                 return Fate::Overflow;
             }
             sent = begin + time_to_send(u64::try_from(length).unwrap_or(u64::MAX), rate);

@@ -306,7 +306,7 @@ impl Switchboard {
     /// Switches a frame that passes no line.
     fn switch_at_once(&mut self, from: PortId, frame: Frame) {
         self.switch(from, frame, |board, port, frame| {
-            board.deliver(port, frame, 0)
+            board.deliver(port, frame, 0);
         });
     }
 
@@ -369,7 +369,7 @@ impl Switchboard {
                 self.refuse_size(end, packet, mtu, now);
             } else {
                 self.fragment(packet, mtu, 0, |board, fragment| {
-                    board.pass(id, fragment, now)
+                    board.pass(id, fragment, now);
                 });
             };
         }

@@ -280,7 +280,7 @@ impl Net {
     /// Every frame that the hosts get from now on until nothing is on its way, or a minute has passed.
     pub(crate) fn frames(&mut self) -> Vec<(Duration, usize, Frame)> {
         let mut frames = Vec::new();
-        let end = self.now + Duration::from_secs(60);
+        let end = self.now + Duration::from_mins(1);
         loop {
             self.board.handle_time(self.now);
             while let Some(delivery) = self.board.poll_delivery() {

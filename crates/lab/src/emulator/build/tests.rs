@@ -1,7 +1,5 @@
 use super::*;
-use crate::emulator::testing::{
-    self, Protocol, address, is_sound, packet, payload, super_frame, whole,
-};
+use crate::emulator::testing::{Protocol, address, is_sound, packet, payload, super_frame, whole};
 
 const V4: (&str, &str) = ("192.0.2.10", "198.51.100.80");
 const V6: (&str, &str) = ("2e00:c::10", "2e00:5::80");
@@ -183,7 +181,7 @@ fn families_do_not_mix() {
         )
         .is_none()
     );
-    let mut about = testing::whole(&packet(V4.0, V4.1, Protocol::Udp, [1, 2], b""));
+    let mut about = whole(&packet(V4.0, V4.1, Protocol::Udp, [1, 2], b""));
     let error = complaint(
         &mut Pool::default(),
         &mut about,

@@ -38,7 +38,10 @@ pub(super) fn to_v4(
         Some(fragment) => {
             let [.., high, low] = fragment.id.to_be_bytes();
             let more = if fragment.more { 0x2000 } else { 0 };
-            (u16::from_be_bytes([high, low]), fragment.offset / 8 | more)
+            (
+                u16::from_be_bytes([high, low]),
+                (fragment.offset / 8) | more,
+            )
         }
         None if is_whole_super_frame || total > FRAGMENTABLE => (id, 0x4000),
         None => (id, 0),

@@ -46,18 +46,14 @@ proptest! {
         prop_assert_eq!(out.host, WWW);
         prop_assert_eq!(out.ends(), (TRANSLATOR.to_owned(), WWW_OUTSIDE.to_owned()));
         prop_assert_eq!(payload(&out.packet), &bytes[..]);
-        let (back, ports_back) = match kind {
-            Protocol::Echo => {
-                prop_assert_eq!(out.packet.headers.icmp, Some((8, 0)));
-                (out.packet.headers.echo_id.unwrap(), [0, 0])
-            }
-            _ => {
-                let (from, to) = out.packet.headers.ports.unwrap();
-                prop_assert_eq!(to, ports[1]);
-                (from, [to, from])
-            }
+        let ports_back = if kind == Protocol::Echo {
+            prop_assert_eq!(out.packet.headers.icmp, Some((8, 0)));
+            [out.packet.headers.echo_id.unwrap(), 0]
+        } else {
+            let (from, to) = out.packet.headers.ports.unwrap();
+            prop_assert_eq!(to, ports[1]);
+            [to, from]
         };
-        let ports_back = if kind == Protocol::Echo { [back, 0] } else { ports_back };
         let data = packet(WWW_OUTSIDE, TRANSLATOR, kind, ports_back, &bytes);
         net.send_packet(WWW, if unfinished { super_frame(&data, None) } else { whole(&data) });
         let mut answer = net.arrival();
@@ -65,9 +61,10 @@ proptest! {
         prop_assert_eq!(answer.host, PHONE);
         prop_assert_eq!(answer.ends(), (WWW_INSIDE.to_owned(), PHONE_ADDRESS.to_owned()));
         prop_assert_eq!(payload(&answer.packet), &bytes[..]);
-        match kind {
-            Protocol::Echo => prop_assert_eq!(answer.packet.headers.echo_id, Some(ports[0])),
-            _ => prop_assert_eq!(answer.packet.headers.ports, Some((ports[1], ports[0]))),
+        if kind == Protocol::Echo {
+            prop_assert_eq!(answer.packet.headers.echo_id, Some(ports[0]));
+        } else {
+            prop_assert_eq!(answer.packet.headers.ports, Some((ports[1], ports[0])));
         }
     }
 }
@@ -96,7 +93,7 @@ fn super_frames_pass_whole_both_ways() {
         WWW_INSIDE,
         Protocol::Tcp,
         [40_000, 443],
-        &[7; 20_000],
+        &vec![7; 20_000],
     );
     net.send_packet(PHONE, super_frame(&data, Some(1440)));
     let out = net.arrival();
@@ -108,7 +105,7 @@ fn super_frames_pass_whole_both_ways() {
         TRANSLATOR,
         Protocol::Tcp,
         [443, port],
-        &[7; 20_000],
+        &vec![7; 20_000],
     );
     let data = with_dont_fragment(data, true);
     net.send_packet(WWW, super_frame(&data, Some(1440)));
@@ -264,7 +261,7 @@ fn error_from_outside(kind: [u8; 8]) -> Option<Packet> {
     // It quotes the packet as the phone sent it.
     let mut inner = vec![0; ETHERNET];
     inner.extend_from_slice(payload(&error));
-    let quoted = crate::emulator::packet::read_quoted(&inner, Family::V6).unwrap();
+    let quoted = crate::emulator::packet::read_quoted(&inner, Family::V6)?;
     assert_eq!(
         (quoted.source, quoted.destination),
         (address(PHONE_ADDRESS), address(WWW_INSIDE))

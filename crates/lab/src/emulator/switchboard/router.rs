@@ -52,7 +52,7 @@ impl Switchboard {
         {
             Verdict::Pass => self.send_out(network, packet, now),
             Verdict::Cut => self.cut(packet, |board, segment| {
-                board.filter_out(network, segment, now)
+                board.filter_out(network, segment, now);
             }),
             Verdict::Take(index, action) => self.obey(network, packet, index, action, now),
         }
@@ -72,8 +72,8 @@ impl Switchboard {
                 Some(target) if target == network => self.hand_over(network, packet, now),
                 Some(_) => self.enter(self.segments[network.0].up, packet, now),
             },
-            Err(packet) => {
-                self.discard(packet.frame, Reason::Untranslatable, Place::Router(network))
+            Err(frame) => {
+                self.discard(frame, Reason::Untranslatable, Place::Router(network));
             }
         }
     }
@@ -92,8 +92,8 @@ impl Switchboard {
         };
         let packet = match translator.inward(packet, now) {
             Ok(packet) => packet,
-            Err(packet) => {
-                return self.discard(packet.frame, Reason::Untranslatable, Place::Router(network));
+            Err(frame) => {
+                return self.discard(frame, Reason::Untranslatable, Place::Router(network));
             }
         };
         if !may_fragment || packet.headers.size <= usize::from(LEAST_MTU) {
@@ -103,7 +103,7 @@ impl Switchboard {
         let each = |board: &mut Self, packet: Packet| {
             board.fragment_id = board.fragment_id.wrapping_add(1);
             board.fragment(packet, LEAST_MTU, board.fragment_id, |board, fragment| {
-                then(board, network, fragment, now)
+                then(board, network, fragment, now);
             });
         };
         if packet.is_super_frame() {
@@ -148,7 +148,7 @@ impl Switchboard {
         {
             Verdict::Pass => self.hand_over(network, packet, now),
             Verdict::Cut => self.cut(packet, |board, segment| {
-                board.filter_in(network, segment, now)
+                board.filter_in(network, segment, now);
             }),
             Verdict::Take(index, action) => self.obey(network, packet, index, action, now),
         }
@@ -189,7 +189,7 @@ impl Switchboard {
         }
         if packet.is_super_frame() {
             return self.cut(packet, |board, segment| {
-                board.obey(network, segment, index, action, now)
+                board.obey(network, segment, index, action, now);
             });
         }
         let why = match action {
@@ -210,7 +210,7 @@ impl Switchboard {
     fn receive_at_router(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
         if packet.is_super_frame() {
             return self.cut(packet, |board, segment| {
-                board.receive_at_router(network, segment, now)
+                board.receive_at_router(network, segment, now);
             });
         }
         let reply = match packet.headers.protocol {
@@ -268,7 +268,7 @@ impl Switchboard {
                 // In a network without IPv4 the translator's address is the only one that the router has.
                 IpAddr::V4(_) => router
                     .gateway_v4
-                    .or(router.nat64.map(|nat64| nat64.address))
+                    .or_else(|| router.nat64.map(|nat64| nat64.address))
                     .map(IpAddr::V4),
                 IpAddr::V6(_) => router.gateway_v6.map(IpAddr::V6),
             };

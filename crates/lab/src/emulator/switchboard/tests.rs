@@ -4,7 +4,7 @@ use super::*;
 use crate::emulator::bytes::{u16_at, u32_at};
 use crate::emulator::packet::{address_frame, read};
 use crate::emulator::testing::{
-    self, CLIENT, COLLEAGUE, Net, PHONE, Protocol, WWW, address, filter, is_sound, packet, payload,
+    CLIENT, COLLEAGUE, Net, PHONE, Protocol, WWW, address, filter, is_sound, packet, payload,
     super_frame, whole, with_dont_fragment,
 };
 use crate::world::model::Family;
@@ -470,6 +470,8 @@ mod filters {
 mod sizes {
     use super::*;
 
+    type Change = fn(&mut World);
+
     #[test]
     fn too_big_comes_from_the_router_at_the_narrow_line() {
         for (ends, icmp, near, far) in [
@@ -477,14 +479,14 @@ mod sizes {
             (V6, (2, 0), "2e00:c::1", "2e00:5::1"),
         ] {
             let data = with_big_dont_fragment(ends);
-            let places: [(&str, fn(&mut World)); 4] = [
+            let places: [(&str, Change); 4] = [
                 (near, |world| {
-                    narrow(&mut world.hosts[0].interfaces[0].link.up)
+                    narrow(&mut world.hosts[0].interfaces[0].link.up);
                 }),
                 (near, |world| narrow(&mut world.networks[0].uplink.up)),
                 (far, |world| narrow(&mut world.networks[1].uplink.down)),
                 (far, |world| {
-                    narrow(&mut world.hosts[2].interfaces[0].link.down)
+                    narrow(&mut world.hosts[2].interfaces[0].link.down);
                 }),
             ];
             for (from, change) in places {
@@ -558,7 +560,7 @@ mod sizes {
     #[test]
     fn packet_too_big_is_swallowed_wherever_it_was_made() {
         // At the server's own router, for a line on either side of it, and at the client's for one beyond.
-        let places: [fn(&mut World); 3] = [
+        let places: [Change; 3] = [
             |world| narrow(&mut world.networks[1].uplink.up),
             |world| narrow(&mut world.networks[0].uplink.down),
             |world| narrow(&mut world.hosts[0].interfaces[0].link.down),
@@ -698,7 +700,7 @@ fn dropped_packets_say_why_and_where() {
     );
     assert_eq!(text, "dropped: filter 1 (Drop), at the router of service");
     assert_eq!(
-        testing::whole(&dropped.frame.data).headers.ports,
+        whole(&dropped.frame.data).headers.ports,
         Some((40_000, 443))
     );
     assert!(board.poll_dropped().is_none());
