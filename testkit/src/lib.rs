@@ -22,6 +22,10 @@ pub enum Need {
 }
 
 /// Whether a test can run here; if not, says so by name.
+///
+/// # Panics
+///
+/// When the list of what did not run cannot be written.
 #[must_use = "a test that ignores the answer fails for the wrong reason"]
 pub fn can_run(test: &str, needs: &[Need]) -> bool {
     let missing: Vec<String> = needs.iter().filter_map(|need| missing(*need)).collect();

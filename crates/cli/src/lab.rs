@@ -126,11 +126,15 @@ fn worlds(all: bool, format: ListFormat, environment: &mut Environment<'_>) -> a
                 .map(|world| world.name().len())
                 .max()
                 .unwrap_or(0);
-            let mut text = String::new();
-            for world in shown {
-                text.push_str(&format!("{:width$}  {}\n", world.name(), world.summary()));
-            }
-            text
+            let line = |world: &Shipped| {
+                format!(
+                    "{:width$}  {}
+",
+                    world.name(),
+                    world.summary()
+                )
+            };
+            shown.into_iter().map(line).collect()
         }
         ListFormat::Json => {
             let listed = shown

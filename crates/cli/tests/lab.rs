@@ -3,6 +3,7 @@
 mod support;
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::{lab, text, twinstack};
@@ -10,12 +11,20 @@ use twinstack_testkit::{Need, can_run};
 
 #[test]
 fn the_exit_status_of_the_command_passes_through() {
-    if !can_run("the_exit_status_of_the_command_passes_through", &[Need::Namespaces]) {
+    if !can_run(
+        "the_exit_status_of_the_command_passes_through",
+        &[Need::Namespaces],
+    ) {
         return;
     }
     let check = |command: &[&str], expected: i32| {
         let output = lab("healthy", command).output().unwrap();
-        assert_eq!(output.status.code(), Some(expected), "{command:?}: {}", text(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{command:?}: {}",
+            text(&output.stderr)
+        );
     };
     check(&["true"], 0);
     check(&["sh", "-c", "exit 7"], 7);
@@ -26,15 +35,25 @@ fn the_exit_status_of_the_command_passes_through() {
 
 #[test]
 fn a_host_sees_its_own_names_and_servers_and_nothing_of_the_machine() {
-    if !can_run("a_host_sees_its_own_names_and_servers_and_nothing_of_the_machine", &[Need::Namespaces]) {
+    if !can_run(
+        "a_host_sees_its_own_names_and_servers_and_nothing_of_the_machine",
+        &[Need::Namespaces],
+    ) {
         return;
     }
-    let script = "cat /etc/hostname; cat /etc/resolv.conf; ls /run; ls /sys/class/net | tr '\\n' ' '";
+    let script =
+        "cat /etc/hostname; cat /etc/resolv.conf; ls /run; ls /sys/class/net | tr '\\n' ' '";
     let output = lab("healthy", &["sh", "-c", script]).output().unwrap();
     let seen = text(&output.stdout);
     assert!(seen.starts_with("client\n"), "{seen}");
-    assert!(seen.contains("nameserver 2e00:c::53") && seen.contains("nameserver 192.0.2.53"), "{seen}");
-    assert!(seen.contains("twinstack-lab") && !seen.contains("systemd"), "{seen}");
+    assert!(
+        seen.contains("nameserver 2e00:c::53") && seen.contains("nameserver 192.0.2.53"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("twinstack-lab") && !seen.contains("systemd"),
+        "{seen}"
+    );
     assert!(seen.trim_end().ends_with("eth0 lo"), "{seen}");
 }
 
@@ -47,9 +66,25 @@ fn both_families_reach_the_service_by_name_with_a_trusted_certificate() {
     for family in ["-4", "-6"] {
         for url in ["http://www.lab.test/", "https://www.lab.test/"] {
             let wanted = "%{http_code} %{num_connects}";
-            let curl = ["curl", "-sS", family, "-o", "/dev/null", "-w", wanted, "--max-time", "10", url];
+            let curl = [
+                "curl",
+                "-sS",
+                family,
+                "-o",
+                "/dev/null",
+                "-w",
+                wanted,
+                "--max-time",
+                "10",
+                url,
+            ];
             let output = lab("healthy", &curl).output().unwrap();
-            assert_eq!(text(&output.stdout), "200 1", "{family} {url}: {}", text(&output.stderr));
+            assert_eq!(
+                text(&output.stdout),
+                "200 1",
+                "{family} {url}: {}",
+                text(&output.stderr)
+            );
         }
     }
 }
@@ -57,7 +92,10 @@ fn both_families_reach_the_service_by_name_with_a_trusted_certificate() {
 #[test]
 fn an_ordinary_user_without_tun_has_the_same_lab() {
     let name = "an_ordinary_user_without_tun_has_the_same_lab";
-    if !can_run(name, &[Need::Namespaces, Need::Root, Need::Program("setpriv")]) {
+    if !can_run(
+        name,
+        &[Need::Namespaces, Need::Root, Need::Program("setpriv")],
+    ) {
         return;
     }
     // The binary may lie where that user cannot read.
@@ -68,23 +106,55 @@ fn an_ordinary_user_without_tun_has_the_same_lab() {
     std::fs::copy(env!("CARGO_BIN_EXE_twinstack"), &binary).unwrap();
     let as_nobody = |command: &[&str]| {
         Command::new("setpriv")
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"])
+            .args([
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+                "--",
+            ])
             .args(command)
             .current_dir("/")
             .output()
             .unwrap()
     };
     let tun = as_nobody(&["sh", "-c", "exec 3<>/dev/net/tun"]);
-    assert!(!tun.status.success(), "this user may open /dev/net/tun, so the test proves nothing");
+    assert!(
+        !tun.status.success(),
+        "this user may open /dev/net/tun, so the test proves nothing"
+    );
     let binary = binary.to_str().unwrap();
-    let output = as_nobody(&[binary, "lab", "run", "healthy", "--", binary, "check", "www.lab.test"]);
-    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(text(&output.stdout).contains("ready"), "{}", text(&output.stdout));
+    let output = as_nobody(&[
+        binary,
+        "lab",
+        "run",
+        "healthy",
+        "--",
+        binary,
+        "check",
+        "www.lab.test",
+    ]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    assert!(
+        text(&output.stdout).contains("ready"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[test]
 fn nothing_is_left_when_the_lab_is_killed() {
-    if !can_run("nothing_is_left_when_the_lab_is_killed", &[Need::Namespaces]) {
+    if !can_run(
+        "nothing_is_left_when_the_lab_is_killed",
+        &[Need::Namespaces],
+    ) {
         return;
     }
     let marker = format!("{}.5", 400_000 + std::process::id());
@@ -93,21 +163,24 @@ fn nothing_is_left_when_the_lab_is_killed() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let sleeper = wait_for(Duration::from_secs(20), || support::process_with(&marker, "sleep"))
+    let sleeper = wait_for(Duration::from_secs(20), || process_with(&marker, "sleep"))
         .expect("the command runs within 20 s");
     let namespace = std::fs::read_link(format!("/proc/{sleeper}/ns/net")).unwrap();
     assert_ne!(namespace, std::fs::read_link("/proc/self/ns/net").unwrap());
     owner.kill().unwrap();
     owner.wait().unwrap();
     let gone = wait_for(Duration::from_secs(10), || {
-        (support::process_with(&marker, "sleep").is_none() && support::holders(&namespace).is_empty()).then_some(())
+        (process_with(&marker, "sleep").is_none() && holders(&namespace).is_empty()).then_some(())
     });
-    assert!(gone.is_some(), "still there: {:?}", support::holders(&namespace));
+    assert!(gone.is_some(), "still there: {:?}", holders(&namespace));
 }
 
 #[test]
 fn an_interrupt_ends_the_command_and_the_lab() {
-    if !can_run("an_interrupt_ends_the_command_and_the_lab", &[Need::Namespaces]) {
+    if !can_run(
+        "an_interrupt_ends_the_command_and_the_lab",
+        &[Need::Namespaces],
+    ) {
         return;
     }
     let marker = format!("{}.25", 400_000 + std::process::id());
@@ -116,13 +189,23 @@ fn an_interrupt_ends_the_command_and_the_lab() {
         .process_group(0)
         .spawn()
         .unwrap();
-    wait_for(Duration::from_secs(20), || support::process_with(&marker, "sleep")).expect("the command runs");
+    wait_for(Duration::from_secs(20), || process_with(&marker, "sleep")).expect("the command runs");
     // As a terminal does: to the whole foreground group.
     let group = format!("-{}", owner.id());
-    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-INT", "--", &group])
+            .status()
+            .unwrap()
+            .success()
+    );
     let status = owner.wait().unwrap();
-    assert_eq!((status.code(), status.signal()), (Some(130), None), "128 + SIGINT, as shells report it");
-    assert!(support::process_with(&marker, "sleep").is_none());
+    assert_eq!(
+        (status.code(), status.signal()),
+        (Some(130), None),
+        "128 + SIGINT, as shells report it"
+    );
+    assert!(process_with(&marker, "sleep").is_none());
 }
 
 #[test]
@@ -130,7 +213,12 @@ fn two_labs_run_side_by_side() {
     if !can_run("two_labs_run_side_by_side", &[Need::Namespaces]) {
         return;
     }
-    let start = |script: &str| lab("healthy", &["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let start = |script: &str| {
+        lab("healthy", &["sh", "-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
     let script = "ping -c 3 -i 0.2 www.lab.test >/dev/null && echo reached";
     let both = [start(script), start(script)];
     for one in both {
@@ -154,8 +242,15 @@ fn a_refused_namespace_is_named_with_what_to_change() {
             .output()
             .unwrap();
         let errors = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(expected), "{arguments}: {errors}");
-        assert!(errors.contains("user.max_net_namespaces"), "{arguments}: {errors}");
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{arguments}: {errors}"
+        );
+        assert!(
+            errors.contains("user.max_net_namespaces"),
+            "{arguments}: {errors}"
+        );
     };
     check("lab run healthy -- true", 125);
     check("lab shell healthy", 2);
@@ -168,12 +263,23 @@ fn a_broken_world_is_refused_with_its_place() {
     let path = directory.path().join("mine.yaml");
     std::fs::write(&path, "version: 1\nextends: standard\nfualt: {}\n").unwrap();
     let path = path.to_str().unwrap();
-    let output = twinstack(&["lab", "run", path, "--", "true"]).output().unwrap();
+    let output = twinstack(&["lab", "run", path, "--", "true"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(125));
     let errors = text(&output.stderr);
-    assert!(errors.contains("mine.yaml:3:1") && errors.contains("fault"), "{errors}");
-    let unknown = twinstack(&["lab", "run", "v6-drp", "--", "true"]).output().unwrap();
-    assert!(text(&unknown.stderr).contains("v6-drop"), "{}", text(&unknown.stderr));
+    assert!(
+        errors.contains("mine.yaml:3:1") && errors.contains("fault"),
+        "{errors}"
+    );
+    let unknown = twinstack(&["lab", "run", "v6-drp", "--", "true"])
+        .output()
+        .unwrap();
+    assert!(
+        text(&unknown.stderr).contains("v6-drop"),
+        "{}",
+        text(&unknown.stderr)
+    );
 }
 
 #[test]
@@ -185,7 +291,10 @@ fn curl_falls_back_after_its_200_ms_when_ipv6_is_dropped() {
     let (status, resolved, connected) = curl_times("v6-drop", 30);
     assert_eq!(status, "200");
     let fallback = connected - resolved;
-    assert!((0.15..1.0).contains(&fallback), "connected {fallback:.3} s after the name was resolved");
+    assert!(
+        (0.15..1.0).contains(&fallback),
+        "connected {fallback:.3} s after the name was resolved"
+    );
 }
 
 #[test]
@@ -197,40 +306,81 @@ fn curl_waits_long_when_the_aaaa_answer_is_dropped() {
     let start = Instant::now();
     let (_, resolved, _) = curl_times("aaaa-dropped", 40);
     let waited = start.elapsed().as_secs_f64();
-    assert!(resolved > 3.0 || waited > 3.0, "resolved after {resolved:.3} s, ended after {waited:.3} s");
+    assert!(
+        resolved > 3.0 || waited > 3.0,
+        "resolved after {resolved:.3} s, ended after {waited:.3} s"
+    );
 }
 
 /// curl's status, time of the look-up and time of the connection, in seconds.
 fn curl_times(world: &str, limit: u32) -> (String, f64, f64) {
     let wanted = "%{http_code} %{time_namelookup} %{time_connect}";
     let limit = limit.to_string();
-    let curl = ["curl", "-sS", "-o", "/dev/null", "-w", wanted, "--max-time", &limit, "http://www.lab.test/"];
-    let output = lab(world, &curl).output().unwrap();
+    let curl = [
+        "curl",
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        wanted,
+        "--max-time",
+        &limit,
+        "http://www.lab.test/",
+    ];
+    let output = lab(world, &curl).output().expect("the lab runs");
     let seen = text(&output.stdout);
-    let mut words = seen.split(' ');
-    let status = words.next().unwrap().to_owned();
-    let mut number = || words.next().unwrap().parse::<f64>().unwrap();
-    (status, number(), number())
+    let words: Vec<&str> = seen.split(' ').collect();
+    let [status, resolved, connected] = words.as_slice() else {
+        unreachable!("curl said {seen:?}")
+    };
+    let number = |word: &str| {
+        word.parse()
+            .unwrap_or_else(|_| unreachable!("curl said {seen:?}"))
+    };
+    ((*status).to_owned(), number(resolved), number(connected))
 }
 
 #[test]
 fn a_trace_of_every_packet_is_readable_by_tshark() {
     let name = "a_trace_of_every_packet_is_readable_by_tshark";
-    if !can_run(name, &[Need::Namespaces, Need::Program("tshark"), Need::Program("curl")]) {
+    if !can_run(
+        name,
+        &[
+            Need::Namespaces,
+            Need::Program("tshark"),
+            Need::Program("curl"),
+        ],
+    ) {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let trace = directory.path().join("trace.pcapng");
     let trace = trace.to_str().unwrap();
-    let curl = ["curl", "-sS", "-6", "-o", "/dev/null", "http://www.lab.test/"];
-    let status = twinstack(&["lab", "run", "healthy", "--trace", trace, "--"]).args(curl).status().unwrap();
+    let curl = [
+        "curl",
+        "-sS",
+        "-6",
+        "-o",
+        "/dev/null",
+        "http://www.lab.test/",
+    ];
+    let status = twinstack(&["lab", "run", "healthy", "--trace", trace, "--"])
+        .args(curl)
+        .status()
+        .unwrap();
     assert!(status.success());
     let count = |filter: &str| {
-        let output = Command::new("tshark").args(["-n", "-r", trace, "-Y", filter]).output().unwrap();
+        let output = Command::new("tshark")
+            .args(["-n", "-r", trace, "-Y", filter])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout).lines().count()
     };
-    assert!(count("dns.qry.name == \"www.lab.test\" && dns.qry.type == 28 && dns.flags.response == 1") > 0);
+    assert!(
+        count("dns.qry.name == \"www.lab.test\" && dns.qry.type == 28 && dns.flags.response == 1")
+            > 0
+    );
     assert!(count("ipv6 && tcp.dstport == 80 && tcp.flags.syn == 1 && tcp.flags.ack == 0") > 0);
     assert!(count("http.response.code == 200") > 0);
     assert_eq!(count("_ws.malformed"), 0);
@@ -245,4 +395,42 @@ fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T
             found => return found,
         }
     }
+}
+
+/// The process whose command line begins with this program and holds this word.
+fn process_with(word: &str, program: &str) -> Option<u32> {
+    for entry in std::fs::read_dir("/proc")
+        .expect("/proc is there")
+        .flatten()
+    {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        if words
+            .first()
+            .is_some_and(|first| first.ends_with(program.as_bytes()))
+            && words.contains(&word.as_bytes())
+        {
+            return Some(pid);
+        }
+    }
+    None
+}
+
+/// The processes that hold a network namespace.
+fn holders(namespace: &Path) -> Vec<u32> {
+    std::fs::read_dir("/proc")
+        .expect("/proc is there")
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            (std::fs::read_link(entry.path().join("ns/net")).ok()? == namespace).then_some(pid)
+        })
+        .collect()
 }

@@ -115,22 +115,21 @@ fn enter(host: &Host) -> io::Result<OwnedFd> {
 }
 
 fn resolv_conf(host: &Host) -> String {
-    let mut text = String::new();
-    if !host.search.is_empty() {
-        text.push_str(&format!("search {}\n", host.search.join(" ")));
-    }
-    for server in &host.nameservers {
-        text.push_str(&format!("nameserver {server}\n"));
-    }
-    text
+    let search = (!host.search.is_empty()).then(|| format!("search {}\n", host.search.join(" ")));
+    let servers = host
+        .nameservers
+        .iter()
+        .map(|server| format!("nameserver {server}\n"));
+    search.into_iter().chain(servers).collect()
 }
 
 fn hosts_file(host: &Host) -> String {
-    let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
-    for (address, names) in &host.hosts_file {
-        text.push_str(&format!("{address} {}\n", names.join(" ")));
-    }
-    text
+    let own = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
+    let more = host
+        .hosts_file
+        .iter()
+        .map(|(address, names)| format!("{address} {}\n", names.join(" ")));
+    std::iter::once(own).chain(more).collect()
 }
 
 /// Carries out orders until the lab ends.

@@ -236,21 +236,21 @@ impl Standing {
                     command,
                     environment,
                     directory,
-                } => match self.hosts.get(&host) {
-                    Some(host) => {
+                } => {
+                    let streams = descriptors;
+                    if let Some(host) = self.hosts.get(&host) {
                         host.run(Run {
                             id,
                             command,
                             environment,
                             directory,
-                            streams: descriptors,
+                            streams,
                         });
-                    }
-                    None => {
+                    } else {
                         let outcome = super::Outcome::NoSuchHost;
                         send(control.as_raw_fd(), &Response::Ended { id, outcome }, &[]).ok();
                     }
-                },
+                }
                 Request::Signal { id, signal } => self.signal(id, signal),
                 Request::Update { id, update } => {
                     if let Some(filters) = update.filters {

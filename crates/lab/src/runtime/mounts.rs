@@ -97,7 +97,7 @@ fn existing(target: &Path) -> io::Result<PathBuf> {
     }
     // A link into the machine's /run, which the lab has hidden: create what it points to.
     if let Ok(link) = std::fs::read_link(target) {
-        let aim = target.parent().unwrap_or(Path::new("/")).join(link);
+        let aim = target.parent().unwrap_or_else(|| Path::new("/")).join(link);
         if let Some(parent) = aim.parent() {
             std::fs::create_dir_all(parent).ok();
         }
@@ -105,7 +105,7 @@ fn existing(target: &Path) -> io::Result<PathBuf> {
             return target.canonicalize();
         }
     }
-    let parent = target.parent().unwrap_or(Path::new("/"));
+    let parent = target.parent().unwrap_or_else(|| Path::new("/"));
     shadow(parent)?;
     std::fs::write(target, "")?;
     target.canonicalize()

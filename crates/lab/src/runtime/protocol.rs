@@ -72,10 +72,11 @@ pub enum Outcome {
 
 impl Outcome {
     /// The exit status that a shell, a container engine and `lab run` report for it.
-    pub const fn exit_status(&self) -> u8 {
+    pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Exited(status) => (*status & 0xff) as u8,
-            Self::Signaled(signal) => 128u8.saturating_add((*signal & 0x7f) as u8),
+            // The kernel hands on eight bits.
+            Self::Exited(status) => u8::try_from(*status & 0xff).unwrap_or(u8::MAX),
+            Self::Signaled(signal) => 128 | u8::try_from(*signal & 0x7f).unwrap_or(0),
             Self::NotFound => 127,
             Self::NotExecutable(_) => 126,
             Self::NoSuchHost | Self::LabEnded => 125,

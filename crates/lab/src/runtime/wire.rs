@@ -294,11 +294,7 @@ async fn duplicate_addresses(
 
 /// Whether `/proc/net/if_inet6` marks the address as refused (IFA_F_DADFAILED, 0x08).
 fn has_failed(table: &str, address: Ipv6Addr) -> bool {
-    let hex: String = address
-        .octets()
-        .iter()
-        .map(|octet| format!("{octet:02x}"))
-        .collect();
+    let hex = format!("{:032x}", u128::from(address));
     table
         .lines()
         .filter(|line| line.starts_with(&hex))
