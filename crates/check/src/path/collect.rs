@@ -40,16 +40,16 @@ pub(crate) async fn collect(plan: &Plan) -> PathObservation {
     let reaches = reaches(plan, &vantage);
     let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
     let tls = Tls::with_native_roots();
-    let (give_up, given_up) = watch::channel(Hopeless::new());
+    let (hopeless_now, hopeless) = watch::channel(Hopeless::new());
     let main = async {
         let mut addresses = look_at_all(plan, &tls, &reaches).await;
         // Where nobody offers QUIC, or TCP is dead too, an answer that is not there by now is not waited for.
         let offered = plan.h3_advertised || rule::offers_h3(&addresses);
-        let hopeless = addresses
+        let addresses_without_hope = addresses
             .iter()
             .filter(|address| !offered || !address.is_open());
-        give_up.send_replace(
-            hopeless
+        hopeless_now.send_replace(
+            addresses_without_hope
                 .map(|address| (address.address, !address.is_open()))
                 .collect(),
         );
@@ -59,7 +59,7 @@ pub(crate) async fn collect(plan: &Plan) -> PathObservation {
     };
     let ((mut addresses, parts), quic, client, local) = tokio::join!(
         main,
-        quic_all(plan, &tls, &reaches, &given_up),
+        quic_all(plan, &tls, &reaches, &hopeless),
         client::run(plan, &tls, &wires),
         local::collect(plan),
     );
@@ -148,7 +148,7 @@ async fn quic_all(
     plan: &Plan,
     tls: &Tls,
     reaches: &[Reach],
-    given_up: &watch::Receiver<Hopeless>,
+    hopeless: &watch::Receiver<Hopeless>,
 ) -> Vec<Option<Step<Result<(), QuicFailure>>>> {
     let wanted = plan.profile == Profile::Web
         && plan.ports.contains(&443)
@@ -160,14 +160,12 @@ async fn quic_all(
         }
         let at = plan.now();
         let impatience = async {
-            let mut given_up = given_up.clone();
+            let mut hopeless = hopeless.clone();
             let sleeping = sleep(QUIC_PATIENCE);
-            let told = given_up
-                .wait_for(|given_up| given_up.contains_key(&reach.address))
+            let told = hopeless
+                .wait_for(|told| told.contains_key(&reach.address))
                 .await;
-            let dead = told
-                .ok()
-                .and_then(|given_up| given_up.get(&reach.address).copied());
+            let dead = told.ok().and_then(|told| told.get(&reach.address).copied());
             sleeping.await;
             // Without an offer, one answer shows that QUIC is spoken after all.
             if dead.is_none_or(|dead| !dead && answered.load(Ordering::Relaxed)) {

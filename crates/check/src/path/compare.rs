@@ -143,7 +143,7 @@ mod tests {
             .map(|n| {
                 format!(
                     "word{}",
-                    char::from(b'a' + (n % 26) as u8)
+                    char::from(b'a' + u8::try_from(n % 26).unwrap())
                         .to_string()
                         .repeat(n / 26 + 1)
                 )

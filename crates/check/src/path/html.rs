@@ -258,17 +258,18 @@ fn tag(text: &str) -> Option<(Tag, &str)> {
             continue;
         };
         let value = value.trim_start();
-        let (value, behind) = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => {
-                let inner = value.get(1..).unwrap_or_default();
-                inner.split_once(quote).unwrap_or((inner, ""))
-            }
-            _ => {
-                let end = value.find(|c: char| c.is_ascii_whitespace() || c == '>');
-                value
-                    .split_at_checked(end.unwrap_or(value.len()))
-                    .unwrap_or((value, ""))
-            }
+        let quote = value
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '"' | '\''));
+        let (value, behind) = if let Some(quote) = quote {
+            let inner = value.get(1..).unwrap_or_default();
+            inner.split_once(quote).unwrap_or((inner, ""))
+        } else {
+            let end = value.find(|c: char| c.is_ascii_whitespace() || c == '>');
+            value
+                .split_at_checked(end.unwrap_or(value.len()))
+                .unwrap_or((value, ""))
         };
         // Further attributes than any page has are not kept, but still skipped over.
         if attributes.len() < 64 {
@@ -464,12 +465,8 @@ mod tests {
         scan(&page(), &[0xff; 1000]);
         assert_eq!(parts(&"<img src=/x ".repeat(5000)).len(), 1);
         assert_eq!(
-            parts(
-                &(0..99)
-                    .map(|n| format!("<img src=/{n}>"))
-                    .collect::<String>()
-            )
-            .len(),
+            parts(&(0..99_u8).fold(String::new(), |page, n| page + &format!("<img src=/{n}>")))
+                .len(),
             PARTS
         );
     }

@@ -81,7 +81,7 @@ pub(super) async fn talk(
             talk.tls = Some(timed(plan, &meter, handshake).await);
             if let Some(stream) = open {
                 talk.answer = Some(match agreed.as_deref() {
-                    Some("h2") => request_http2(plan, ask, stream, &meter).await,
+                    Some("h2") => Box::pin(request_http2(plan, ask, stream, &meter)).await,
                     _ => request_http1(plan, ask, stream, &meter).await,
                 });
             }

@@ -10,7 +10,7 @@ use super::{Family, Plan, Speech, html, port, vantage};
 use futures_util::FutureExt as _;
 use futures_util::StreamExt as _;
 use futures_util::future::{join_all, select_ok};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use tokio::time::timeout;
 
@@ -66,8 +66,8 @@ pub(super) async fn collect(
     let mut parts = html::scan(&base, &page.body).parts;
     // What a literal needs has nothing to do with its family: that is a finding of its own.
     parts.retain(|part| part.host.parse::<IpAddr>().is_err() || part.host == plan.host);
-    let names: BTreeMap<String, ()> = parts.iter().map(|part| (part.host.clone(), ())).collect();
-    let known = join_all(names.into_keys().map(|name| async move {
+    let names: BTreeSet<String> = parts.iter().map(|part| part.host.clone()).collect();
+    let known = join_all(names.into_iter().map(|name| async move {
         let sides = tokio::join!(
             resolve(plan, vantage, addresses, &name, Family::V4),
             resolve(plan, vantage, addresses, &name, Family::V6),
@@ -79,7 +79,7 @@ pub(super) async fn collect(
     let fetches = parts.into_iter().map(|part| {
         let sides = known.get(&part.host).cloned();
         async move {
-            let (v4, v6) = sides.unwrap_or((Err(unresolved()), Err(unresolved())));
+            let (v4, v6) = sides.unwrap_or_else(|| (Err(unresolved()), Err(unresolved())));
             let (v4, v6) = (
                 not_broken(addresses, part.port, v4),
                 not_broken(addresses, part.port, v6),

@@ -7,7 +7,7 @@
 use super::echo::Distance;
 use super::http::{Ask, talk, unopened};
 use super::link::Link;
-use super::observation::{Answer, PortObservation, Talk};
+use super::observation::{Answer, PortObservation, Step, Talk};
 use super::tls::Tls;
 use super::{Plan, Speech, tcp};
 use futures_util::StreamExt as _;
@@ -26,7 +26,7 @@ pub(super) const SMALL_SEGMENT: u16 = 1220;
 const SUSPICION: Duration = Duration::from_millis(1500);
 
 /// How much longer than the first talk the later ones of the same size may take once the first has given up.
-const GRACE: Duration = Duration::from_millis(2000);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Redirects followed on the same address.
 const HOPS: usize = 4;
@@ -59,10 +59,14 @@ pub(super) async fn probe(
 ) -> PortObservation {
     let to = SocketAddr::new(wire, port);
     let opened = tcp::open(plan, to, None).await;
+    let (at, took) = (opened.step.at, opened.step.took);
+    let (outcome, stream) = match opened.step.outcome {
+        Ok(stream) => (Ok(()), Some(stream)),
+        Err(error) => (Err(error), None),
+    };
     distance.send_modify(|distance| {
         distance.pending = distance.pending.saturating_sub(1);
-        if opened.stream.is_some() {
-            let took = opened.step.took;
+        if stream.is_some() {
             distance.quickest = Some(distance.quickest.map_or(took, |best| best.min(took)));
         }
     });
@@ -70,7 +74,7 @@ pub(super) async fn probe(
     let mut seen = PortObservation {
         port,
         speech: ask.speech,
-        connect: opened.step,
+        connect: Step { at, took, outcome },
         attempts: opened.attempts,
         talks: Vec::new(),
         small_talks: Vec::new(),
@@ -78,7 +82,7 @@ pub(super) async fn probe(
         small_large: Vec::new(),
         second: None,
     };
-    let Some(stream) = opened.stream else {
+    let Some(stream) = stream else {
         return seen;
     };
     if ask.speech == Speech::Nothing {
@@ -132,26 +136,16 @@ pub(super) async fn once(
     segment: Option<u16>,
     stream: Option<TcpStream>,
 ) -> Talk {
-    let stream = match stream {
-        Some(stream) => stream,
-        None => {
-            let opened = tcp::open(plan, to, segment).await;
-            match (opened.stream, opened.step.outcome) {
-                (Some(stream), _) => stream,
-                (None, Err(error)) => return unopened(opened.step.at, segment, error),
-                (None, Ok(())) => unreachable_without_stream(),
-            }
+    let stream = if let Some(stream) = stream {
+        stream
+    } else {
+        let opened = tcp::open(plan, to, segment).await;
+        match opened.step.outcome {
+            Ok(stream) => stream,
+            Err(error) => return unopened(opened.step.at, segment, error),
         }
     };
     talk(plan, tls, ask, stream, segment).await
-}
-
-#[expect(
-    clippy::panic,
-    reason = "`tcp::open` gives a stream with every success"
-)]
-fn unreachable_without_stream() -> ! {
-    panic!("an opened connection has a stream")
 }
 
 /// Talks until one talk gets through or silence is certain: the talks at the system's segment size, then those with

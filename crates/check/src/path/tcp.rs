@@ -20,14 +20,13 @@ const STARTS: [Duration; 6] = [
     Duration::from_millis(1200),
     Duration::from_millis(1800),
     Duration::from_millis(2400),
-    Duration::from_millis(3000),
+    Duration::from_secs(3),
 ];
 
 /// The outcome of opening a connection with all its attempts.
 pub(super) struct Opened {
-    pub(super) step: Step<Result<(), ConnectError>>,
+    pub(super) step: Step<Result<TcpStream, ConnectError>>,
     pub(super) attempts: u32,
-    pub(super) stream: Option<TcpStream>,
 }
 
 /// Opens a connection, starting again while there is silence, within the plan's time limit.
@@ -37,15 +36,10 @@ pub(super) async fn open(plan: &Plan, to: SocketAddr, segment: Option<u16>) -> O
     let mut failure = None;
     let result = timeout(plan.timeout, race(to, segment, &mut attempts, &mut failure)).await;
     let took = plan.now().saturating_sub(at);
-    let (outcome, stream) = match result {
-        Ok(Ok(stream)) => (Ok(()), Some(stream)),
-        Ok(Err(error)) => (Err(error), None),
-        Err(_) => (Err(failure.unwrap_or_else(timed_out)), None),
-    };
+    let outcome = result.unwrap_or_else(|_| Err(failure.unwrap_or_else(timed_out)));
     Opened {
         step: Step { at, took, outcome },
         attempts,
-        stream,
     }
 }
 
@@ -126,14 +120,16 @@ pub(super) async fn connect(
 fn classify(errno: i32, icmp: Option<IcmpError>, sent: bool) -> ConnectError {
     let by_icmp = icmp.and_then(|icmp| match (icmp.family, icmp.kind, icmp.code) {
         // RFC 4443, section 3.1.
-        (Family::V6, 1, 0 | 2) | (Family::V4, 3, 0 | 6 | 11) => Some(ConnectFailure::NoRoute),
+        // Type 3 and 11 are hop limit exceeded: a routing loop.
+        (Family::V6, 1, 0 | 2)
+        | (Family::V6, 3, _)
+        | (Family::V4, 3, 0 | 6 | 11)
+        | (Family::V4, 11, _) => Some(ConnectFailure::NoRoute),
         (Family::V6, 1, 1 | 5 | 6) | (Family::V4, 3, 9 | 10 | 13) => {
             Some(ConnectFailure::Prohibited)
         }
         (Family::V6, 1, 3) | (Family::V4, 3, 1 | 7 | 12) => Some(ConnectFailure::HostUnreachable),
         (Family::V6, 1, 4) | (Family::V4, 3, 2 | 3) => Some(ConnectFailure::Refused),
-        // Hop limit exceeded: a routing loop.
-        (Family::V6, 3, _) | (Family::V4, 11, _) => Some(ConnectFailure::NoRoute),
         _ => None,
     });
     let kind = by_icmp.unwrap_or(match errno {

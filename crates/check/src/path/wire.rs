@@ -136,6 +136,10 @@ fn checksum(bytes: &[u8]) -> u16 {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "no foreign numbers in tests"
+)]
 mod tests {
     use super::*;
 

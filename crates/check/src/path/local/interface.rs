@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn attribute_bytes(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = u16::try_from(value.len() + 4)
+        let mut bytes = u16::try_from(value.len().saturating_add(4))
             .unwrap()
             .to_ne_bytes()
             .to_vec();

@@ -52,7 +52,7 @@ pub(super) struct Visit {
 pub(super) fn listeners() -> io::Result<Vec<Listener>> {
     Ok(entries(&[LISTEN])?
         .into_iter()
-        .map(|entry| entry.listener())
+        .map(Entry::listener)
         .collect())
 }
 
@@ -60,10 +60,7 @@ pub(super) fn listeners() -> io::Result<Vec<Listener>> {
 pub(super) fn visits() -> io::Result<Vec<Visit>> {
     let mut states = COMPLETED.to_vec();
     states.push(SYN_RECV);
-    Ok(entries(&states)?
-        .into_iter()
-        .map(|entry| entry.visit())
-        .collect())
+    Ok(entries(&states)?.into_iter().map(Entry::visit).collect())
 }
 
 fn entries(states: &[u8]) -> io::Result<Vec<Entry>> {

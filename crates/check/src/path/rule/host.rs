@@ -76,19 +76,19 @@ impl Host<'_> {
         if !self.wants_v6() {
             return;
         }
-        let switches = &self.local.switches;
+        let set = &self.local.switches;
         let held = self.local.addresses.as_deref().unwrap_or_default();
         let serving: BTreeSet<&str> = held
             .iter()
             .filter(|held| self.plan.addresses.contains(&held.address))
             .map(|held| held.interface.as_str())
             .collect();
-        let off = |name: &str| switches.disabled.get(name) == Some(&true);
+        let off = |name: &str| set.disabled.get(name) == Some(&true);
         let switched: Vec<&str> = std::iter::once("all")
             .chain(serving)
             .filter(|name| off(name))
             .collect();
-        let (subject, saw) = if !switches.present {
+        let (subject, saw) = if !set.present {
             (
                 "ipv6.disable".to_owned(),
                 "the kernel has no IPv6 at all (`ipv6.disable=1` on its command line)".to_owned(),

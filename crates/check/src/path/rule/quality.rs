@@ -406,7 +406,7 @@ mod tests {
     #[test]
     fn quic_that_works_on_v4_only_is_blocked() {
         let scene = with(V6, |address| {
-            address.quic.as_mut().unwrap().outcome = Err(QuicFailure::TimedOut)
+            address.quic.as_mut().unwrap().outcome = Err(QuicFailure::TimedOut);
         });
         assert_eq!(codes(&scene), ["reach.quic-v6-blocked"]);
     }
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn no_quic_anywhere_is_no_difference() {
         let mut scene = with(V6, |address| {
-            address.quic.as_mut().unwrap().outcome = Err(QuicFailure::TimedOut)
+            address.quic.as_mut().unwrap().outcome = Err(QuicFailure::TimedOut);
         });
         for address in V4 {
             scene.address(address).quic.as_mut().unwrap().outcome = Err(QuicFailure::TimedOut);

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn an_expired_certificate_on_v6_only_is_a_mismatch() {
         let scene = with(&V6[..1], |session| {
-            session.leaf.trust = Trust::Distrusted("expired".to_owned())
+            session.leaf.trust = Trust::Distrusted("expired".to_owned());
         });
         assert_eq!(codes(&scene), ["tls.cert-mismatch"]);
     }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_private_authority_on_both_families_is_no_mismatch() {
         let scene = with(&ALL, |session| {
-            session.leaf.trust = Trust::Distrusted("unknown issuer".to_owned())
+            session.leaf.trust = Trust::Distrusted("unknown issuer".to_owned());
         });
         assert_eq!(codes(&scene), [""; 0]);
     }

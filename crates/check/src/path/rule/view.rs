@@ -150,14 +150,14 @@ impl<'a> View<'a> {
 /// `open` are the ports that any address has open: only they matter, unless there are none.
 fn state(address: &AddressObservation, open: &BTreeSet<u16>, excuses: &Excuses) -> State {
     let matters = |port: &&PortObservation| open.is_empty() || open.contains(&port.port);
-    let (excused, judged): (Vec<&PortObservation>, Vec<&PortObservation>) = address
+    let (explained, judged): (Vec<&PortObservation>, Vec<&PortObservation>) = address
         .ports
         .iter()
         .filter(matters)
         .partition(|port| excuses.covers(address.address, port.port));
     if judged
         .iter()
-        .chain(&excused)
+        .chain(&explained)
         .any(|port| port.connect.outcome.is_ok())
     {
         return State::Alive;

@@ -4,7 +4,7 @@ use super::silence::unfinished;
 use super::view::{AddressView, View};
 use super::{Judgement, evidence};
 use crate::codes::finding;
-use crate::path::observation::{AddressObservation, Answer, Page, PartSide, PortObservation};
+use crate::path::observation::{AddressObservation, Answer, Page, PartSide, PortObservation, Talk};
 use crate::path::words::{list, percent, span};
 use crate::path::{Family, Plan, Speech, compare, html, link::Link};
 use std::collections::{BTreeMap, BTreeSet};
@@ -372,7 +372,7 @@ fn parts(view: &View<'_>, strange: &BTreeSet<(IpAddr, u16)>, judgement: &mut Jud
                 let talked = address
                     .seen
                     .port(port)
-                    .is_none_or(|port| port.talk().is_some_and(|talk| talk.complete()));
+                    .is_none_or(|port| port.talk().is_some_and(Talk::complete));
                 !address.sound() || !talked || strange.contains(&(address.seen.address, port))
             })
     };

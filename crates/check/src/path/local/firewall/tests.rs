@@ -26,7 +26,8 @@ impl Rules {
         self
     }
 
-    fn rule(mut self, family: &str, chain: &str, expressions: Value) -> Self {
+    fn rule(mut self, family: &str, chain: &str, expressions: impl Into<Value>) -> Self {
+        let expressions = expressions.into();
         self.0.push(json!({"rule": {
             "family": family, "table": "filter", "chain": chain, "handle": 2, "expr": expressions,
         }}));
@@ -46,7 +47,8 @@ impl Rules {
     }
 }
 
-fn dport(right: Value) -> Value {
+fn dport(right: impl Into<Value>) -> Value {
+    let right = right.into();
     json!({"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": right}})
 }
 

@@ -123,7 +123,7 @@ fn a_v6only_listener_without_v4_beside_it_is_a_surprise() {
             .listeners
             .as_mut()
             .unwrap()
-            .retain(|listener| listener.port == 80 || listener.address.is_ipv6())
+            .retain(|listener| listener.port == 80 || listener.address.is_ipv6());
     });
     let scene = scene
         .connect("198.51.100.80", 443, ConnectFailure::Refused)
@@ -155,7 +155,7 @@ fn v4_denied_through_a_dual_socket_is_an_acl_that_knows_no_mapped_addresses() {
         scene
     };
     let scene = deny(with(|local| {
-        local.listeners = Ok(vec![dual(80), dual(443)])
+        local.listeners = Ok(vec![dual(80), dual(443)]);
     }));
     assert_eq!(codes(&scene), ["host.mapped-address-acl"]);
     // With a socket a family no address is mapped: then it is another site.
@@ -276,7 +276,7 @@ fn a_neighbour_table_near_its_limit_is_found() {
             local.neighbours = Ok(Neighbours {
                 entries,
                 limit: 1024,
-            })
+            });
         });
         assert_eq!(codes(&scene), expected, "{entries}");
     }
@@ -297,7 +297,7 @@ fn visited(half_open: Vec<HalfOpen>, completed_v4: usize, completed_v6: usize) -
             half_open,
             completed_v4,
             completed_v6,
-        })
+        });
     })
 }
 

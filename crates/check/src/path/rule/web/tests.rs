@@ -88,7 +88,7 @@ fn another_body_under_the_same_identity_is_another_content() {
 #[test]
 fn a_little_other_text_is_the_same_content() {
     let scene = with(&V6, |page| {
-        page.body.extend_from_slice(b"<p>one line more</p>")
+        page.body.extend_from_slice(b"<p>one line more</p>");
     });
     assert_eq!(codes(&scene), [""; 0]);
 }
@@ -191,7 +191,7 @@ fn a_part_on_an_address_that_is_broken_already_is_explained() {
 fn an_address_in_a_link_or_redirect_is_a_literal() {
     let scene = with(&ALL, |page| {
         page.body
-            .extend_from_slice(b"<img src=http://192.0.2.80/x.png>")
+            .extend_from_slice(b"<img src=http://192.0.2.80/x.png>");
     });
     assert_eq!(codes(&scene), ["http.v4-literal"]);
     let scene = with(&ALL, |page| {
@@ -205,7 +205,7 @@ fn an_address_in_a_link_or_redirect_is_a_literal() {
 fn an_address_in_text_is_no_literal() {
     let scene = with(&ALL, |page| {
         page.body
-            .extend_from_slice(b"<p>See http://192.0.2.80/ <!-- http://192.0.2.1/ -->")
+            .extend_from_slice(b"<p>See http://192.0.2.80/ <!-- http://192.0.2.1/ -->");
     });
     assert_eq!(codes(&scene), [""; 0]);
 }
