@@ -1,12 +1,13 @@
 //! The lab as a user meets it: the real binary, real namespaces.
 
+#[path = "support/shared.rs"]
 mod support;
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{lab, text, twinstack};
+use support::{text, twinstack};
 use twinstack_testkit::{Need, can_run};
 
 #[test]
@@ -433,4 +434,11 @@ fn holders(namespace: &Path) -> Vec<u32> {
             (std::fs::read_link(entry.path().join("ns/net")).ok()? == namespace).then_some(pid)
         })
         .collect()
+}
+
+/// A command on the client of a world.
+fn lab(world: &str, command: &[&str]) -> Command {
+    let mut lab = twinstack(&["lab", "run", world, "--"]);
+    lab.args(command);
+    lab
 }

@@ -4,6 +4,7 @@
     reason = "helpers of tests; a failure there is a failed test"
 )]
 
+#[path = "support/shared.rs"]
 mod support;
 
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! Every shipped world, and `check` in it: exactly the codes that the world's fault must raise, no more and no fewer.
 
+#[path = "support/shared.rs"]
 mod support;
 
 use std::collections::BTreeSet;
@@ -243,9 +244,19 @@ fn a_healthy_target_takes_under_two_seconds_and_a_black_hole_under_twelve() {
     }
     let elapsed = |world: &str| {
         let own = env!("CARGO_BIN_EXE_twinstack");
-        let output = support::lab(world, &[own, "check", "www.lab.test", "--format", "json"])
-            .output()
-            .unwrap();
+        let output = support::twinstack(&[
+            "lab",
+            "run",
+            world,
+            "--",
+            own,
+            "check",
+            "www.lab.test",
+            "--format",
+            "json",
+        ])
+        .output()
+        .unwrap();
         let report: twinstack_check::Report = serde_json::from_slice(&output.stdout).unwrap();
         Duration::from_secs_f64(report.elapsed_seconds)
     };
