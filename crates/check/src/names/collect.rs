@@ -331,7 +331,11 @@ impl<'a> Inquiry<'a> {
                     .get(lookup.server.0)
                     .is_some_and(super::observation::Server::is_authoritative)
         });
-        if !reached {
+        let answered = observed
+            .lookups
+            .iter()
+            .any(|lookup| lookup.success().is_some());
+        if answered && !reached {
             let note = format!(
                 "no authoritative server of `{}` could be asked: the answers are the resolvers', maybe from a cache",
                 observed.name

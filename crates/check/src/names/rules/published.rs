@@ -90,10 +90,16 @@ fn aaaa_missing(case: &Case<'_>) -> twinstack_finding::Finding {
         name.to_string(),
         message,
         supporting,
-        format!(
-            "once the service answers on its IPv6 address, add `{owner}. 300 IN AAAA {wanted}` to the zone; if IPv4 \
-             only is meant, say `--allow-v4-only`"
-        ),
+        if case.published.v4.is_empty() {
+            format!(
+                "add the service's addresses to the zone: `{owner}. 300 IN AAAA {wanted}` and an A beside it"
+            )
+        } else {
+            format!(
+                "once the service answers on its IPv6 address, add `{owner}. 300 IN AAAA {wanted}` to the zone; if \
+                 IPv4 only is meant, say `--allow-v4-only`"
+            )
+        },
     )
 }
 
