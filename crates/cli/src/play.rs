@@ -91,12 +91,13 @@ pub(crate) fn run(
         };
         World::load_with(name, &options).with_context(|| format!("reading the world `{name}`"))
     };
+    let world = load(name, arguments.without_fault)?;
     let mut script = director::Script {
         replay: name.to_owned(),
         with_fault: !arguments.without_fault,
-        world: load(name, arguments.without_fault)?,
+        cast: cast::of(&world),
+        world,
         mended: load(arguments.replay.mended(), false)?,
-        cast: cast::of_so_2017(),
     };
     cast::add_hosts(&mut script.world, &script.cast)?;
     for world in [&mut script.world, &mut script.mended] {

@@ -12,7 +12,7 @@ use twinstack_lab::world::model::{Family, FilterAction, FilterDirection, Host, N
 #[derive(Clone, Debug)]
 pub(super) struct Cast {
     /// Network and the host in it that is copied, healthiest first.
-    pub(super) networks: Vec<(&'static str, &'static str)>,
+    pub(super) networks: Vec<(String, String)>,
     /// Oldest first.
     pub(super) clients: Vec<ClientKind>,
 }
@@ -38,14 +38,33 @@ impl ClientKind {
     }
 }
 
-/// The cast of the incident of 2017.
-pub(super) fn of_so_2017() -> Cast {
+/// The cast that a world offers: one network for each host that is nothing but a client. The world's own client is in
+/// the network that shows how it should be; those without IPv6 come last.
+pub(super) fn of(world: &World) -> Cast {
+    let is_client = |host: &Host| host.services.is_empty() && !host.nameservers.is_empty();
+    let home = |host: &Host| host.interfaces.first().map(|interface| interface.network);
+    let own = world.hosts.get(world.client.0).and_then(home);
+    let mut networks: Vec<(NetworkId, &Host)> = Vec::new();
+    for host in world.hosts.iter().filter(|host| is_client(host)) {
+        if let Some(network) = home(host)
+            && !networks.iter().any(|(known, _)| *known == network)
+        {
+            networks.push((network, host));
+        }
+    }
+    networks.sort_by_key(|(id, _)| {
+        let has_v6 = world
+            .networks
+            .get(id.0)
+            .is_some_and(|network| network.v6.is_some());
+        (Some(*id) != own, !has_v6, id.0)
+    });
+    let named = networks.into_iter().filter_map(|(id, host)| {
+        let network = world.networks.get(id.0)?;
+        Some((network.name.clone(), host.name.clone()))
+    });
     Cast {
-        networks: vec![
-            ("office", "client"),
-            ("cafe", "cafe-client"),
-            ("legacy-isp", "isp-client"),
-        ],
+        networks: named.collect(),
         clients: vec![ClientKind::Legacy, ClientKind::Modern, ClientKind::Curl],
     }
 }
@@ -133,7 +152,7 @@ pub(super) fn networks(world: &World, cast: &Cast) -> anyhow::Result<Vec<Network
                 .position(|network| network.name == *name)
                 .ok_or_else(|| anyhow!("the world `{}` has no network `{name}`", world.name))?;
             Ok(Network {
-                name: (*name).to_owned(),
+                name: name.clone(),
                 ipv6: ipv6(world, NetworkId(at)),
             })
         })
@@ -176,7 +195,8 @@ mod tests {
 
     #[test]
     fn every_client_has_a_host_with_addresses_of_its_own() {
-        let (mut world, cast) = (world(false), of_so_2017());
+        let mut world = world(false);
+        let cast = of(&world);
         let before = world.hosts.len();
         add_hosts(&mut world, &cast).unwrap();
         assert_eq!(world.hosts.len(), before + 9);
@@ -224,7 +244,8 @@ mod tests {
     #[test]
     fn what_is_said_of_the_networks_comes_from_the_world() {
         let check = |without_fault, expected: [Ipv6; 3]| {
-            let networks = networks(&world(without_fault), &of_so_2017()).unwrap();
+            let world = world(without_fault);
+            let networks = networks(&world, &of(&world)).unwrap();
             assert_eq!(
                 networks.iter().map(|it| it.ipv6).collect::<Vec<_>>(),
                 expected

@@ -67,7 +67,7 @@ pub(crate) fn visit(frames: &[Frame<'_>], watched: &Watched) -> Option<FromPacke
         match event {
             Event::Query => asked = true,
             Event::DnsAnswer if asked && visit.attempts.is_empty() => {
-                visit.dns_seconds = Some(seconds)
+                visit.dns_seconds = Some(seconds);
             }
             Event::Syn(connection) => {
                 opened.insert(connection);

@@ -1,10 +1,11 @@
 //! The replay as one page: no script, nothing from elsewhere, good on a phone and in the dark.
 
+mod figure;
 mod lane;
 mod markup;
 mod timeline;
 
-use super::story::{Check, Ipv6, Published, Round, Run, Story, family_word};
+use super::story::{Check, Ipv6, Published, Run, Story, family_word};
 use super::text::{mend_title, seconds, verdict};
 use crate::render::text::Style;
 use markup::{Escaped, Quoting};
@@ -37,7 +38,6 @@ pub(crate) fn render(story: &Story) -> String {
     page.act(5, "Everybody visits the site again");
     page.timelines(&story.after, story, "after");
     page.checks(&story.after.checks);
-    page.published(&story.after.published);
     page.numbers(story);
     page.end(story);
     page.html
@@ -180,134 +180,6 @@ impl Page {
             ));
         }
         self.put("</ul>\n");
-    }
-
-    /// The whole of a round, and, when somebody hung, its beginning enlarged.
-    fn timelines(&mut self, round: &Round, story: &Story, when: &str) {
-        let longest = |runs: &mut dyn Iterator<Item = &Run>| {
-            runs.map(|run| run.measured.elapsed_seconds)
-                .fold(0.0, f64::max)
-        };
-        let all = longest(&mut round.runs.iter());
-        let answered = longest(
-            &mut story
-                .before
-                .runs
-                .iter()
-                .chain(&story.after.runs)
-                .filter(|run| run.answered()),
-        );
-        // Both rounds use the axis of what was answered, so that they can be laid side by side.
-        let enlarged = Axis::to(answered.max(0.05));
-        if all > enlarged.end * 2.0 {
-            let whole = Axis::to(all);
-            let worst: Vec<&Run> = round
-                .runs
-                .iter()
-                .filter(|run| run.measured.elapsed_seconds > enlarged.end)
-                .collect();
-            let caption = if worst.len() == 1 {
-                "One visitor waits"
-            } else {
-                "Some visitors wait"
-            };
-            self.figure(
-                caption,
-                "Each red mark is a SYN that the kernel sent once more into the silence.",
-                round,
-                story,
-                whole,
-            );
-            self.figure(
-                "The beginning, enlarged",
-                "The same visits; one of them goes on far beyond the edge.",
-                round,
-                story,
-                enlarged,
-            );
-        } else {
-            let caption = format!("All visits {when} the mend");
-            self.figure(
-                &caption,
-                "From the first DNS query to the first byte of the page.",
-                round,
-                story,
-                enlarged,
-            );
-        }
-        self.legend();
-    }
-
-    fn figure(&mut self, caption: &str, about: &str, round: &Round, story: &Story, axis: Axis) {
-        self.put(format_args!(
-            "<figure><figcaption>{caption}<span>{about}</span></figcaption>"
-        ));
-        for network in &story.networks {
-            self.put(format_args!(
-                "<div class=\"group\"><h4>{}<span>{}</span></h4>",
-                Escaped(&network.name),
-                network.ipv6.as_str()
-            ));
-            for run in round.runs.iter().filter(|run| run.network == network.name) {
-                self.lane(run, axis);
-            }
-            self.put("</div>");
-        }
-        self.axis(axis);
-        self.put("</figure>\n");
-    }
-
-    fn axis(&mut self, axis: Axis) {
-        self.put(format_args!(
-            "<div class=\"row axisrow\"><span></span>{}<span></span></div>",
-            axis.draw()
-        ));
-    }
-
-    fn lane(&mut self, run: &Run, axis: Axis) {
-        let lane = lane::lane(run);
-        self.drawings += 1;
-        let id = format!("l{}", self.drawings);
-        let title = format!("{}, {} client: {}", run.network, run.client, lane.result);
-        let class = if lane.well { "good" } else { "bad" };
-        self.put(format_args!(
-            "<div class=\"row\"><span class=\"who\">{}</span>{}<span class=\"what {class}\">{}</span></div>",
-            Escaped(&lane.client),
-            timeline::draw(&lane, axis, &id, &title),
-            Escaped(&lane.result)
-        ));
-    }
-
-    fn legend(&mut self) {
-        let sample = |inside: &str, text: &str| {
-            format!(
-                "<li><svg width=\"22\" height=\"12\" aria-hidden=\"true\">{inside}</svg>{text}</li>"
-            )
-        };
-        let rect = |class: &str| format!("<rect class=\"{class}\" width=\"22\" height=\"12\"/>");
-        let items = [
-            sample(&rect("dns"), "DNS"),
-            sample(&rect("v6"), "connecting over IPv6"),
-            sample(&rect("v4"), "over IPv4"),
-            sample(&rect("v6 open"), "request and answer"),
-            sample(&rect("v6 lost"), "no answer"),
-            sample(
-                "<g class=\"repeat\"><path d=\"M7 2H15L11 9Z\"/></g>",
-                "SYN sent again",
-            ),
-            sample(
-                "<g class=\"stop\"><path d=\"M7 2L15 10M7 10L15 2\"/></g>",
-                "given up",
-            ),
-            sample(
-                "<g class=\"byte\"><line x1=\"11\" x2=\"11\" y2=\"12\"/><path d=\"M6 0H16L11 7Z\"/></g>",
-                "first byte of the page",
-            ),
-        ];
-        self.put(format_args!(
-            "<ul class=\"legend\">{}</ul>\n",
-            items.concat()
-        ));
     }
 
     fn checks(&mut self, checks: &[Check]) {
@@ -500,78 +372,4 @@ fn capital(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::story::samples;
-    use super::*;
-
-    #[test]
-    fn the_page_needs_nothing_from_elsewhere() {
-        let page = render(&samples::story());
-        for outside in [
-            "<script", "<link", "src=", "@import", "https://", "//cdn", "<iframe", "<img",
-        ] {
-            assert!(!page.contains(outside), "{outside}");
-        }
-        // The only URLs inside are references to the page's own patterns.
-        assert!(page.matches("url(").count() == page.matches("url(#lost-").count());
-    }
-
-    #[test]
-    fn every_tag_that_opens_closes() {
-        let page = render(&samples::story());
-        for tag in [
-            "svg", "g", "figure", "div", "section", "table", "tbody", "tr", "td", "li", "ul", "ol",
-            "details", "p", "code", "main", "body", "html",
-        ] {
-            let opened = page.matches(&format!("<{tag}>")).count()
-                + page.matches(&format!("<{tag} ")).count();
-            assert_eq!(
-                opened,
-                page.matches(&format!("</{tag}>")).count(),
-                "<{tag}>"
-            );
-        }
-    }
-
-    #[test]
-    fn ids_are_unique_and_every_reference_has_its_target() {
-        let page = render(&samples::story());
-        let ids: Vec<&str> = page
-            .split(" id=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
-        let mut unique = ids.clone();
-        unique.sort_unstable();
-        unique.dedup();
-        assert_eq!(ids.len(), unique.len());
-        for labels in page
-            .split("aria-labelledby=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-        {
-            assert!(
-                labels.split(' ').all(|label| unique.contains(&label)),
-                "{labels}"
-            );
-        }
-    }
-
-    #[test]
-    fn names_from_the_network_are_escaped() {
-        let mut story = samples::story();
-        story.before.published.reverse[0].names = vec!["<b>evil</b>".into()];
-        let page = render(&story);
-        assert!(page.contains("&lt;b&gt;evil") && !page.contains("<b>evil"));
-    }
-
-    #[test]
-    fn without_a_wait_there_is_no_figure_of_one() {
-        let mut story = samples::story();
-        assert!(render(&story).contains("One visitor waits"));
-        story.before.runs = story.after.runs.clone();
-        let page = render(&story);
-        assert!(!page.contains("visitor waits"), "{page}");
-        assert!(page.contains("All visits before the mend"));
-    }
-}
+mod tests;

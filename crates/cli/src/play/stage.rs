@@ -58,7 +58,7 @@ impl<'a> Stage<'a> {
 
     /// Sees whether curl is here; without it, it is said to be missing and left out.
     pub(super) fn find_curl(&mut self) -> anyhow::Result<()> {
-        let network = self.network(0)?;
+        let (network, _) = self.network(0)?;
         let host = cast::host_name(network, ClientKind::Curl);
         let (outcome, output) = self
             .lab
@@ -115,13 +115,17 @@ impl<'a> Stage<'a> {
         self.script.world.check.target.as_str()
     }
 
-    fn network(&self, at: usize) -> anyhow::Result<&'static str> {
-        self.script
-            .cast
-            .networks
-            .get(at)
-            .map(|(name, _)| *name)
-            .context("a network of the cast")
+    /// A network of the cast, and the host that was copied for the clients.
+    fn network(&self, at: usize) -> anyhow::Result<(&str, &str)> {
+        let networks = &self.script.cast.networks;
+        let (name, host) = networks.get(at).with_context(|| {
+            let world = &self.script.world.name;
+            format!(
+                "the world `{world}` has only {} networks with clients",
+                networks.len()
+            )
+        })?;
+        Ok((name, host))
     }
 
     /// Changes the running world.
@@ -135,12 +139,7 @@ impl<'a> Stage<'a> {
         network: usize,
         arguments: &[&str],
     ) -> anyhow::Result<(Check, Published)> {
-        let (name, host) = *self
-            .script
-            .cast
-            .networks
-            .get(network)
-            .context("a network of the cast")?;
+        let (name, host) = self.network(network)?;
         let typed = [&["check", self.name()], arguments].concat();
         let command = [
             &[self.twinstack.as_str()],
@@ -238,10 +237,10 @@ impl<'a> Stage<'a> {
     }
 
     /// Everybody in all networks, in the order of the table.
-    fn everybody(&self) -> Vec<(&'static str, ClientKind)> {
+    fn everybody(&self) -> Vec<(&str, ClientKind)> {
         let networks = self.script.cast.networks.iter();
         networks
-            .flat_map(|(name, _)| self.clients.iter().map(|client| (*name, *client)))
+            .flat_map(|(name, _)| self.clients.iter().map(|client| (name.as_str(), *client)))
             .collect()
     }
 
@@ -249,7 +248,7 @@ impl<'a> Stage<'a> {
     pub(super) fn warm_up(&self) -> anyhow::Result<()> {
         let networks = self.script.cast.networks.iter();
         let somebody = networks
-            .map(|(name, _)| (*name, ClientKind::Modern))
+            .map(|(name, _)| (name.as_str(), ClientKind::Modern))
             .collect();
         self.all(somebody, true).map(drop)
     }

@@ -2,9 +2,12 @@
 //!
 //! No part says what it did not measure: a world without the fault tells another story with the same sentences.
 
-use super::story::{
-    Check, Client, Ending, Ipv6, Mend, MendKind, Network, Published, Round, Run, Story, family_word,
-};
+mod table;
+
+use table::result;
+pub(super) use table::{comparison, head, row};
+
+use super::story::{Check, Client, Ipv6, Mend, MendKind, Network, Published, Round, Run, Story};
 use crate::render::text::{Line, Style, width};
 use twinstack_check::report::Verdict;
 use twinstack_finding::Severity;
@@ -132,192 +135,6 @@ pub(super) fn cast(networks: &[Network], clients: &[Client], columns: usize) -> 
     lines
 }
 
-/// One row of the table of what everybody experienced, for the moment in which it is known.
-pub(super) fn row(run: &Run, round_of: &[(String, String)]) -> Line {
-    Columns::of_names(
-        round_of
-            .iter()
-            .map(|(network, client)| (network.as_str(), client.as_str())),
-    )
-    .row(Style::Plain, &run.network, &run.client, Cells::of(run))
-}
-
-/// The head of that table.
-pub(super) fn head(round_of: &[(String, String)]) -> Line {
-    Columns::of_names(
-        round_of
-            .iter()
-            .map(|(network, client)| (network.as_str(), client.as_str())),
-    )
-    .row(Style::Faint, "network", "client", Cells::head("outcome"))
-}
-
-/// Before and after, side by side.
-pub(super) fn comparison(before: &Round, after: &Round) -> Vec<Line> {
-    let columns = Columns::of(before);
-    let second = columns.first_byte + 28;
-    let mut over = Line::default();
-    over.pad_to(columns.first_byte + 2);
-    over.push(Style::Faint, "before");
-    over.pad_to(second + 2);
-    over.push(Style::Faint, "after");
-    let both = |line: &mut Line, cells: Cells| {
-        line.pad_to(second);
-        cells.write(line);
-    };
-    let mut head = columns.row(Style::Faint, "network", "client", Cells::head(""));
-    both(&mut head, Cells::head(""));
-    let mut lines = vec![over, head];
-    for run in &before.runs {
-        let mut line = columns.row(Style::Plain, &run.network, &run.client, Cells::short(run));
-        match after.run(&run.network, &run.client) {
-            Some(after) => both(&mut line, Cells::short(after)),
-            None => both(&mut line, Cells::none()),
-        }
-        lines.push(line);
-    }
-    lines
-}
-
-/// Where the columns of the tables begin.
-struct Columns {
-    client: usize,
-    first_byte: usize,
-}
-
-impl Columns {
-    fn of(round: &Round) -> Self {
-        Self::of_names(
-            round
-                .runs
-                .iter()
-                .map(|run| (run.network.as_str(), run.client.as_str())),
-        )
-    }
-
-    fn of_names<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let (network, client) = rows.fold(
-            ("network".len(), "client".len()),
-            |(network, client), row| (network.max(width(row.0)), client.max(width(row.1))),
-        );
-        let client_column = INDENT + network + 2;
-        Self {
-            client: client_column,
-            first_byte: client_column + client + 2,
-        }
-    }
-
-    fn row(&self, style: Style, network: &str, client: &str, cells: Cells) -> Line {
-        let mut line = indented(Line::styled(style, network));
-        line.pad_to(self.client);
-        line.push(style, client);
-        line.pad_to(self.first_byte);
-        cells.write(&mut line);
-        line
-    }
-}
-
-/// Time, family and outcome of a visit.
-struct Cells {
-    style: Style,
-    time: String,
-    family: String,
-    outcome: String,
-}
-
-impl Cells {
-    fn head(outcome: &str) -> Self {
-        Self {
-            style: Style::Faint,
-            time: "first byte".into(),
-            family: "over".into(),
-            outcome: outcome.into(),
-        }
-    }
-
-    fn none() -> Self {
-        Self {
-            style: Style::Faint,
-            time: "not run".into(),
-            family: String::new(),
-            outcome: String::new(),
-        }
-    }
-
-    fn of(run: &Run) -> Self {
-        let family = run.family().map_or("-", family_word).to_owned();
-        let time = seconds(run.measured.elapsed_seconds);
-        match run.measured.ending {
-            Ending::Answered => Self {
-                style: if run.measured.elapsed_seconds < SLOW {
-                    Style::Good
-                } else {
-                    Style::Caution
-                },
-                time,
-                family,
-                outcome: run
-                    .measured
-                    .status
-                    .map_or_else(String::new, |status| format!("HTTP {status}")),
-            },
-            Ending::GaveUp => Self {
-                style: Style::Bad,
-                time: "never".into(),
-                family,
-                outcome: format!("gave up after {time}"),
-            },
-            Ending::Failed => Self {
-                style: Style::Bad,
-                time: "never".into(),
-                family,
-                outcome: format!("failed after {time}"),
-            },
-        }
-    }
-
-    /// Without room for the outcome the time says it.
-    fn short(run: &Run) -> Self {
-        let cells = Self::of(run);
-        match run.measured.ending {
-            Ending::Answered => Self {
-                outcome: String::new(),
-                ..cells
-            },
-            Ending::GaveUp | Ending::Failed => Self {
-                time: String::new(),
-                family: cells.outcome,
-                outcome: String::new(),
-                ..cells
-            },
-        }
-    }
-
-    fn write(self, line: &mut Line) {
-        let start = line.width();
-        if self.time.is_empty() {
-            line.push(self.style, self.family);
-            return;
-        }
-        line.push(
-            Style::Plain,
-            " ".repeat(10_usize.saturating_sub(width(&self.time))),
-        );
-        line.push(self.style, self.time);
-        line.pad_to(start + 12);
-        line.push(
-            if self.style == Style::Faint {
-                Style::Faint
-            } else {
-                Style::Plain
-            },
-            self.family,
-        );
-        line.pad_to(start + 18);
-        line.push(self.style, self.outcome);
-    }
-}
-
 /// What one run of `check` found.
 pub(super) fn check(check: &Check, columns: usize) -> Vec<Line> {
     let (style, verdict) = verdict(check.verdict);
@@ -426,16 +243,6 @@ pub(super) const fn mend_title(what: MendKind) -> &'static str {
     }
 }
 
-/// `0.031 s over IPv6`, `gave up after 20.0 s`.
-fn result(run: &Run) -> Line {
-    let cells = Cells::of(run);
-    match run.measured.ending {
-        Ending::Answered => Line::styled(cells.style, cells.time)
-            .with(Style::Plain, format!(" over {}", cells.family)),
-        Ending::GaveUp | Ending::Failed => Line::styled(cells.style, cells.outcome),
-    }
-}
-
 /// The last words: what it came to, and how far the packets agree.
 pub(super) fn ending(story: &Story, columns: usize) -> Vec<Line> {
     let mut lines = vec![Line::default()];
@@ -485,73 +292,4 @@ pub(super) fn seconds(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::story::samples;
-    use super::*;
-    use crate::render::text::paint;
-    use crate::tests::snapshot;
-
-    /// All parts of the story in their order.
-    fn whole(story: &Story, columns: usize) -> Vec<Line> {
-        let rows: Vec<(String, String)> = story
-            .before
-            .runs
-            .iter()
-            .map(|run| (run.network.clone(), run.client.clone()))
-            .collect();
-        let mut lines = opening(story.with_fault, columns);
-        lines.extend(act(1, "An AAAA record is published"));
-        lines.extend(published(&story.before.published, columns));
-        lines.extend(act(2, "Everybody visits the site"));
-        lines.extend(cast(&story.networks, &story.clients, columns));
-        lines.extend([Line::default(), head(&rows)]);
-        lines.extend(story.before.runs.iter().map(|run| row(run, &rows)));
-        lines.extend(act(3, "What `twinstack check` finds"));
-        lines.extend(story.before.checks.iter().flat_map(|it| check(it, columns)));
-        lines.extend(vantages(&story.before, columns));
-        lines.extend(act(4, "The mend, one change at a time"));
-        for it in &story.mends {
-            lines.extend(mend(
-                it,
-                "www.lab.test",
-                story.before.run("cafe", "legacy"),
-                columns,
-            ));
-            lines.push(Line::default());
-        }
-        lines.extend(act(5, "Everybody visits the site again"));
-        lines.extend(comparison(&story.before, &story.after));
-        lines.extend(ending(story, columns));
-        lines
-    }
-
-    #[test]
-    fn the_story_looks_like_this() {
-        let story = samples::story();
-        for (columns, colour) in [(60, false), (80, false), (80, true)] {
-            let suffix = if colour { "-colour" } else { "" };
-            snapshot::check(
-                &format!("play-{columns}{suffix}.txt"),
-                &paint(&whole(&story, columns), colour),
-            );
-        }
-    }
-
-    #[test]
-    fn no_line_is_wider_than_eighty_columns() {
-        let mut story = samples::story();
-        story.before.runs.push(samples::hanging("cafe", "curl"));
-        for line in whole(&story, 80) {
-            assert!(line.width() <= 80, "{}", line.paint(false));
-        }
-    }
-
-    #[test]
-    fn times_have_three_figures_or_more() {
-        let check = |time: f64, text: &str| assert_eq!(seconds(time), text);
-        check(0.0, "0.000 s");
-        check(0.0314, "0.031 s");
-        check(9.9994, "9.999 s");
-        check(20.004, "20.00 s");
-    }
-}
+mod tests;

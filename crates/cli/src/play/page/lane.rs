@@ -74,6 +74,23 @@ pub(super) fn lane(run: &Run) -> Lane {
     lane
 }
 
+impl Lane {
+    /// The attempts in rows: one goes beneath another only while both are under way.
+    pub(super) fn rows(&self) -> Vec<Vec<&Bar>> {
+        let mut rows: Vec<Vec<&Bar>> = Vec::new();
+        for bar in &self.bars {
+            match rows
+                .iter_mut()
+                .find(|row| row.last().is_some_and(|last| last.to <= bar.from))
+            {
+                Some(row) => row.push(bar),
+                None => rows.push(vec![bar]),
+            }
+        }
+        rows
+    }
+}
+
 fn bars_from_client(run: &Run) -> Vec<Bar> {
     run.measured
         .attempts
@@ -209,6 +226,15 @@ mod tests {
             "{}",
             lane.description
         );
+    }
+
+    #[test]
+    fn attempts_share_a_row_unless_they_run_at_the_same_time() {
+        let rows = |run: &Run| lane(run).rows().iter().map(Vec::len).collect::<Vec<_>>();
+        let mut run = samples::fallback("cafe", "modern");
+        assert_eq!(rows(&run), [1, 1]);
+        run.measured.attempts[0].ended_seconds = 0.0021;
+        assert_eq!(rows(&run), [2]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Axis {
 
 /// One lane. `id` is unique on the page.
 pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
-    let rows = u32::try_from(lane.bars.len().max(1)).unwrap_or(1);
+    let rows = u32::try_from(lane.rows().len().max(1)).unwrap_or(1);
     let height = rows * BAR + (rows - 1) * GAP + 2 * EDGE;
     let mut svg = String::new();
     put(
@@ -120,9 +120,11 @@ pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
             &format!("DNS, {}", seconds(dns)),
         );
     }
-    for (row, bar) in lane.bars.iter().enumerate() {
+    for (row, bars) in lane.rows().into_iter().enumerate() {
         let y = EDGE + u32::try_from(row).unwrap_or(0) * (BAR + GAP);
-        attempt(&mut svg, axis, lane, bar, y);
+        for bar in bars {
+            attempt(&mut svg, axis, lane, bar, y);
+        }
     }
     if let Some(at) = lane.first_byte
         && at <= axis.end
@@ -202,7 +204,7 @@ fn attempt(svg: &mut String, axis: Axis, lane: &Lane, bar: &Bar, y: u32) {
         }
     }
     // No cross on what is too short to be seen.
-    if bar.to <= axis.end * 1.01 && axis.percent(bar.to) - axis.percent(bar.from) > 1.0 {
+    if bar.to <= axis.end * 1.01 && axis.percent(bar.to) - axis.percent(bar.from) > 2.5 {
         let x = axis.percent(bar.to);
         let middle = y + BAR / 2;
         put(
