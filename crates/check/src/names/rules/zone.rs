@@ -221,7 +221,8 @@ fn dead(case: &Case<'_>, zone: &Zone, server: &NameServer, judgement: &mut Judge
     ));
 }
 
-/// Whether anything got through over IPv6 from here.
+/// Whether anything got through over IPv6 from here. A resolver does not count: it is usually in our own network, which says
+/// nothing about the way out of it.
 fn v6_works(case: &Case<'_>) -> bool {
     case.expectation.v6_works_here
         || case.names.lookups.iter().any(|lookup| {
@@ -229,6 +230,7 @@ fn v6_works(case: &Case<'_>) -> bool {
                 && case
                     .names
                     .server(lookup.server)
+                    .filter(|server| !server.is_resolver())
                     .and_then(Server::address)
                     .is_some_and(|address| address.is_ipv6())
         })

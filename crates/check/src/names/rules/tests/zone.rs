@@ -138,6 +138,9 @@ fn a_vantage_without_an_ipv6_route() {
 fn a_vantage_from_which_nothing_answers_over_ipv6() {
     let mut names = healthy();
     silence(&mut names, &[NS1_V6, NS2_V6]);
+    // The resolver next door does answer over IPv6.
+    let next_door = "[2e00:c::53]:53".parse().unwrap();
+    names.servers[RESOLVER.0].endpoint = twinstack_dns::client::ServerAddress::Socket(next_door);
     let judgement = check(&names, &[]);
     assert_eq!(judgement.skipped.len(), 2);
     let expectation = Expectation {
