@@ -32,7 +32,6 @@ pub(super) fn play(
     audience: &mut Audience<'_, '_>,
 ) -> anyhow::Result<Story> {
     let started = Instant::now();
-    audience.opening(script.with_fault)?;
     audience.working("building the world");
     let networks = cast::networks(&script.world, &script.cast)?;
     let options = LabOptions {
@@ -40,6 +39,8 @@ pub(super) fn play(
         program: None,
     };
     let lab = Lab::start(&script.world, &options)?;
+    // Only now: where a lab is refused, there is no story.
+    audience.opening(script.with_fault)?;
     let mut stage = Stage::new(script, &lab)?;
     stage.find_curl()?;
 

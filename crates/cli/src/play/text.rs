@@ -282,7 +282,7 @@ fn indented(line: Line) -> Line {
     indented
 }
 
-/// `0.031 s`, `20.00 s`: three or four figures, whatever the size.
+/// `0.031 s`, `20.00 s`: always seconds, because here milliseconds stand beside twenty seconds and are to be compared.
 pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 10.0 {
         format!("{seconds:.3} s")

@@ -67,6 +67,7 @@ fn the_version_of_curl_is_its_second_word() {
 
 fn answer(question: &str, authoritative: bool, data: &[&str]) -> Answer {
     Answer {
+        vantage: "here".to_owned(),
         server: String::new(),
         authoritative,
         cached: None,
