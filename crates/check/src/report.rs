@@ -85,6 +85,8 @@ pub enum Verdict {
 /// One DNS answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
+    /// From which vantage it was asked.
+    pub vantage: String,
     /// Who answered: `resolver 192.0.2.53`, `ns1.lab.test 2e00:5::53`.
     pub server: String,
     /// Whether the server is authoritative (AA set and in the zone's NS set).

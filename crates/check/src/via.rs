@@ -159,6 +159,9 @@ fn parse(text: &[u8], via: &Via) -> Result<Report, ViaError> {
     for row in &mut report.table {
         row.vantage = named(&row.vantage);
     }
+    for answer in &mut report.answers {
+        answer.vantage = named(&answer.vantage);
+    }
     Ok(report)
 }
 

@@ -1,7 +1,7 @@
 //! Lookups as the report shows them: who said what, and whether it came from a cache.
 
 use super::observation::{Lookup, Server};
-use crate::report::Answer;
+use crate::report::{Answer, HERE};
 use std::collections::{BTreeMap, BTreeSet};
 use twinstack_dns::{Name, RecordType};
 
@@ -14,6 +14,7 @@ pub(crate) fn answers(servers: &[Server], lookups: &[Lookup]) -> Vec<Answer> {
         .filter_map(|lookup| {
             let server = servers.get(lookup.server.0)?;
             let answer = Answer {
+                vantage: HERE.to_owned(),
                 server: server.to_string(),
                 authoritative: server.is_authoritative()
                     && lookup.reply().is_some_and(|reply| reply.authoritative),

@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use twinstack_finding::{Code, Evidence, Finding, Skipped};
 
+/// How the evidence of a vantage ends that saw nothing.
+const SAME_CHECKS: &str = " the same checks";
+
 /// The far half of a black hole that is only seen from the server.
 const RETURN_PATH_LOSS: &str = "reach.return-path-loss";
 /// What the same fault looks like from a client.
@@ -40,11 +43,7 @@ impl Report {
             skipped: skipped(&reports),
             notes: notes(&reports),
         };
-        for mut report in reports {
-            let from = from(&report);
-            for answer in &mut report.answers {
-                answer.server = format!("{} (from {from})", answer.server);
-            }
+        for report in reports {
             merged.answers.extend(report.answers);
             merged.table.extend(report.table);
             // The first one is this machine's: its user is who would wait.
@@ -119,7 +118,7 @@ fn findings(reports: &[Report]) -> Vec<Finding> {
                     "found nothing of the kind"
                 };
                 merged.evidence.push(Evidence {
-                    did: format!("from {from}: the same checks"),
+                    did: format!("from {from}:{SAME_CHECKS}"),
                     saw: saw.to_owned(),
                     at: None,
                 });
@@ -343,7 +342,13 @@ fn explain_from_the_server(merged: &mut Report) {
                     .iter()
                     .any(|address| about.contains(address)));
         if same {
-            explained.extend(finding.evidence.iter().cloned());
+            explained.extend(
+                finding
+                    .evidence
+                    .iter()
+                    .filter(|evidence| !evidence.did.ends_with(SAME_CHECKS))
+                    .cloned(),
+            );
         }
         !same
     });
@@ -352,6 +357,14 @@ fn explain_from_the_server(merged: &mut Report) {
         .iter_mut()
         .find(|finding| finding.code.as_str() == RETURN_PATH_LOSS)
     {
+        // A vantage that saw the other side of the fault did find something of the kind.
+        finding.evidence.retain(|evidence| {
+            !evidence.did.strip_suffix(SAME_CHECKS).is_some_and(|from| {
+                explained
+                    .iter()
+                    .any(|other: &Evidence| other.did.starts_with(from))
+            })
+        });
         finding.evidence.extend(explained);
     }
 }

@@ -25,6 +25,7 @@ fn answer(server: &str, question: &str, outcome: &str, data: &[&str], millisecon
     let authoritative = server.starts_with("ns");
     let found = outcome == "NOERROR";
     Answer {
+        vantage: "here".to_owned(),
         server: server.to_owned(),
         authoritative,
         cached: (!authoritative && found).then_some(true),

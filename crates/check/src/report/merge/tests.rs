@@ -211,6 +211,13 @@ fn what_the_server_sees_explains_what_the_client_sees() {
             .iter()
             .any(|evidence| evidence.did == "from here: looked")
     );
+    assert!(
+        !both.findings[1]
+            .evidence
+            .iter()
+            .any(|evidence| evidence.did.ends_with("the same checks")),
+        "this machine saw the other side of the same fault"
+    );
 }
 
 #[test]
@@ -260,6 +267,7 @@ fn skipped_and_notes_are_said_once_or_with_their_vantage() {
 
 fn answer(data: &[&str]) -> Answer {
     Answer {
+        vantage: HERE.to_owned(),
         server: "resolver 192.0.2.53".to_owned(),
         authoritative: false,
         cached: None,
@@ -284,7 +292,7 @@ fn vantages_that_are_told_different_addresses_are_named() {
         both.notes,
         ["the vantages are told different AAAA: here is told 2e00:5::80; eu1 is told none"]
     );
-    assert_eq!(both.answers[1].server, "resolver 192.0.2.53 (from eu1)");
+    assert_eq!(both.answers.len(), 2);
     let same = merged(vec![make(HERE, &[V6]), make("eu1", &[V6])]);
     assert_eq!(same.notes, Vec::<String>::new());
 }

@@ -389,6 +389,7 @@ mod tests {
     #[test]
     fn questions_are_those_that_a_person_would_ask() {
         let answer = |question: &str, data: &str| Answer {
+            vantage: "here".to_owned(),
             server: "resolver 192.0.2.53".to_owned(),
             authoritative: false,
             cached: None,
