@@ -10,7 +10,7 @@ use super::switchboard::{Delivery, PortId, Switchboard};
 use super::trace::recorder::Recorder;
 use super::trace::{self, Record, Way};
 use crate::world::model::{Filter, HostId, World};
-use socket::{Batch, Bell, Receiver, Sender, wait};
+use socket::{BATCH, Batch, Bell, Receiver, Sender, wait};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -21,6 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// More frames than this never wait for one host: it is not reading.
 const LONGEST_BACKLOG: usize = 8192;
+
+/// Frames are read for at most this long before others are sent.
+const LONGEST_READING: Duration = Duration::from_millis(1);
 
 /// One host interface's hub end.
 #[derive(Debug)]
@@ -189,10 +192,12 @@ impl Edge {
                 }
                 Err(error) => break Err(error),
             }
-            for port in ready.drain(..) {
-                self.take_in(PortId(port), &mut receiver);
-                self.hand_out(&mut sender);
+            // Reading comes first: what the kernel cannot hold is lost, what we hold is only late.
+            let enough = self.started.elapsed() + LONGEST_READING;
+            while !ready.is_empty() && self.started.elapsed() < enough {
+                ready.retain(|port| self.take_in(PortId(*port), &mut receiver));
             }
+            ready.clear();
         };
         let mut stats = self.board.stats();
         let unseen: u64 = self.sockets.iter().map(socket::missed).sum();
@@ -219,16 +224,16 @@ impl Edge {
         false
     }
 
-    /// Reads one batch of frames from a host.
-    fn take_in(&mut self, port: PortId, receiver: &mut Receiver) {
+    /// Reads one batch of frames from a host; true if there may be more.
+    fn take_in(&mut self, port: PortId, receiver: &mut Receiver) -> bool {
         let Some(socket) = self.sockets.get(port.0) else {
-            return;
+            return false;
         };
         let count = match receiver.receive(socket) {
             Batch::Frames(count) => count,
             Batch::Unreadable => {
                 self.missed += 1;
-                return;
+                return true;
             }
         };
         let now = self.started.elapsed();
@@ -256,6 +261,7 @@ impl Edge {
                 None => self.missed += 1,
             }
         }
+        count == BATCH
     }
 
     /// Sends what the switchboard has for the hosts.

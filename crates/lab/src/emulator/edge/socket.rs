@@ -13,7 +13,7 @@ use std::ptr;
 use std::time::Duration;
 
 /// Frames that one system call moves.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 /// What we ask the kernel to hold for us; it gives what the system's limits allow.
 const SOCKET_BUFFER: c_int = 32 * 1024 * 1024;
 /// Frames up to this size are copied out of the receiving buffers, which are for super-frames.
