@@ -4,5 +4,5 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    drop(twinstack_check::options::Target::parse(text));
+    twinstack_check::fuzz::target(text);
 });

@@ -7,6 +7,8 @@
 //! This crate never prints, never decides an exit status and never builds a lab.
 
 pub mod codes;
+#[doc(hidden)]
+pub mod fuzz;
 mod mail;
 mod names;
 pub mod options;

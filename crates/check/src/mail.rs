@@ -5,7 +5,7 @@
 
 mod collect;
 mod smtp;
-mod spf;
+pub(crate) mod spf;
 
 pub(crate) use collect::{Mail, banners, exchanges, policy};
 pub(crate) use smtp::Banner;

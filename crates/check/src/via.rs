@@ -130,7 +130,7 @@ async fn read(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<
 }
 
 /// Believes a report only if it is one, of our version, about one place.
-fn parse(text: &[u8], via: &Via) -> Result<Report, ViaError> {
+pub(crate) fn parse(text: &[u8], via: &Via) -> Result<Report, ViaError> {
     /// Enough to see whether the rest can be read at all.
     #[derive(serde::Deserialize)]
     struct Head {
