@@ -1,6 +1,8 @@
 //! What must hold for any text and any bytes, for the fuzz targets and the property tests: each function panics if it
 //! does not.
 
+pub use crate::path::fuzz::{certificate, firewall, kernel, page};
+
 use crate::mail::spf;
 use crate::options::Target;
 use crate::report::Report;

@@ -11,6 +11,7 @@ mod client;
 mod collect;
 mod compare;
 mod echo;
+pub(crate) mod fuzz;
 mod html;
 mod http;
 mod link;
@@ -89,9 +90,8 @@ impl Plan {
                 _ => Speech::Nothing,
             },
             Profile::Web => match (port, self.scheme.as_deref()) {
-                (443 | 8443, _) => Speech::Https,
                 (80 | 8080, _) => Speech::Http,
-                (_, Some("https")) => Speech::Https,
+                (443 | 8443, _) | (_, Some("https")) => Speech::Https,
                 _ => Speech::Http,
             },
         }

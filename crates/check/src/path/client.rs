@@ -7,7 +7,7 @@
 //! A user's client is started without a shell. While it runs, its own sockets are looked at, so that the time between its first
 //! IPv6 and its first IPv4 attempt is measured, and not the time that its interpreter takes to start.
 
-mod sockets;
+pub(super) mod sockets;
 
 use super::http::{Ask, talk};
 use super::observation::{Answer, ClientObservation, ClientOutcome, TalkError};
@@ -58,7 +58,9 @@ async fn built_in(plan: &Plan, tls: &Tls, wires: &[IpAddr], port: u16) -> Client
     };
     let order = alternate(wires);
     let begun = Instant::now();
-    let won = timeout(BOUND, race(&order, port, &mut seen, begun)).await;
+    // The attempts are staggered, so that the last one may start a little later than the first.
+    let bound = plan.timeout + ATTEMPT_DELAY * u32::try_from(order.len()).unwrap_or(4);
+    let won = timeout(bound, race(&order, port, &mut seen, begun)).await;
     if let Ok(Some((stream, family))) = won {
         seen.family = Some(family);
         seen.outcome = ask(plan, tls, port, stream).await;

@@ -37,7 +37,7 @@ impl Link {
         } else if reference.starts_with('/') {
             tidy(reference)
         } else if let Some(query) = reference.strip_prefix('?') {
-            format!("{own_path}?{query}")
+            tidy(&format!("{own_path}?{query}"))
         } else {
             let folder = own_path.rsplit_once('/').map_or("", |(folder, _)| folder);
             tidy(&format!("{folder}/{reference}"))
@@ -61,21 +61,21 @@ impl Link {
         } else {
             authority.split_once(':').unwrap_or((authority, ""))
         };
-        let legal = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
         if host.is_empty() || !host.chars().all(legal) {
             return None;
         }
         let port = match port {
             "" if https => 443,
             "" => 80,
-            text => text.parse().ok()?,
+            text => text.parse().ok().filter(|port| *port != 0)?,
         };
         let path = match path.chars().next() {
             None => "/".to_owned(),
             Some('?') => format!("/{path}"),
             Some(_) => tidy(path),
         };
-        let host = host.trim_end_matches('.').to_lowercase();
         Some(Self {
             https,
             host,
@@ -201,6 +201,7 @@ mod tests {
         check("../x/./y", "https://www.lab.test/x/y");
         check("../../../..", "https://www.lab.test/");
         check("?y=2", "https://www.lab.test/a/b?y=2");
+        check("?é", "https://www.lab.test/a/b?%C3%A9");
         check("", "https://www.lab.test/a/b?x=1");
         check("#top", "https://www.lab.test/a/b?x=1");
         check(
@@ -226,6 +227,9 @@ mod tests {
             "http://",
             "http://[::1",
             "http://h:99999/",
+            "http://h:0/",
+            "http://./",
+            "http://bücher.test/",
             "http://a b/",
             "ftp://h/",
         ] {

@@ -29,6 +29,16 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Duplicate address detection takes about a second; an address still tentative after this long has a problem.
 const DETECTION: Duration = Duration::from_millis(2500);
 
+/// Reads any bytes as netlink dumps.
+pub(super) fn fuzz(bytes: &[u8]) {
+    for payload in netlink::payloads(bytes) {
+        sockets::fuzz(&payload);
+        interface::fuzz(&payload);
+    }
+    sockets::fuzz(bytes);
+    interface::fuzz(bytes);
+}
+
 /// Looks at the host, if the plan says that we are on it.
 pub(super) async fn collect(plan: &Plan) -> Option<LocalObservation> {
     if !plan.local {

@@ -179,8 +179,12 @@ impl PortObservation {
         self.talks.last()
     }
 
+    /// A finished handshake: of the talk that counts, or of any other.
     pub(super) fn tls(&self) -> Option<&TlsSession> {
-        self.talk()?.tls.as_ref()?.outcome.as_ref().ok()
+        let talks = self.talks.iter().rev().chain(&self.small_talks);
+        talks
+            .filter_map(|talk| talk.tls.as_ref())
+            .find_map(|step| step.outcome.as_ref().ok())
     }
 
     pub(super) fn page(&self) -> Option<&Page> {

@@ -20,20 +20,27 @@ const AT_ONCE: usize = 12;
 /// Addresses of a part's name that are tried.
 const ADDRESSES: usize = 3;
 
-/// The page whose parts count: over IPv6, complete, preferably through TLS.
-pub(super) fn page(addresses: &[AddressObservation]) -> Option<(Link, &Page)> {
-    let pages = addresses
-        .iter()
-        .filter(|address| Family::of(address.address) == Family::V6);
-    let pages = pages.flat_map(|address| &address.ports).filter_map(|port| {
-        let talk = port.talk().filter(|talk| talk.complete())?;
-        let page = talk
-            .page()
-            .filter(|page| page.status == 200 && page.is_html())?;
-        Some((port.speech == Speech::Https, port.port, page))
-    });
-    let (https, port, page) =
-        pages.max_by_key(|(https, port, _)| (*https, std::cmp::Reverse(*port)))?;
+/// The page whose parts count: the one that IPv6 shows; if that is another site's, the one that IPv4 shows. Nothing if no
+/// conversation over IPv6 gets through, because then parts say nothing of their own. Preferably through TLS.
+fn page(addresses: &[AddressObservation]) -> Option<(Link, &Page)> {
+    let of = |family| {
+        let of = addresses
+            .iter()
+            .filter(move |address| address.family() == family);
+        of.flat_map(|address| &address.ports)
+            .filter(|port| port.talk().is_some_and(Talk::complete))
+    };
+    of(Family::V6).next()?;
+    let best = |family| {
+        let pages = of(family).filter_map(|port| {
+            let page = port
+                .page()
+                .filter(|page| page.status == 200 && page.is_html())?;
+            Some((port.speech == Speech::Https, port.port, page))
+        });
+        pages.max_by_key(|(https, port, _)| (*https, std::cmp::Reverse(*port)))
+    };
+    let (https, port, page) = best(Family::V6).or_else(|| best(Family::V4))?;
     let link = Link {
         https,
         host: String::new(),

@@ -145,6 +145,15 @@ const fn mapped_prefix() -> &'static str {
     }
 }
 
+/// Reads any text as lines of `/proc`.
+pub(in crate::path) fn fuzz(text: &str) {
+    for line in text.lines() {
+        assert!(connection(line).is_none() || line.contains(':'));
+        assert!(group_of(line).is_none() || line.contains(')'));
+        assert!(socket_inode(line).is_none() || line.starts_with("socket:["));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,11 +124,28 @@ async fn more_connects(plan: &Plan, addresses: &[AddressObservation]) -> Vec<(us
             )
         }))
     };
-    let few = connects(if lossy { series::MANY } else { series::FEW }).await;
-    if lossy || !few.iter().any(|(_, series)| lost_some(series)) {
-        return few;
+    if !lossy {
+        let few = connects(series::FEW).await;
+        if !few.iter().any(|(_, series)| lost_some(series)) {
+            return few;
+        }
     }
-    connects(series::MANY).await
+    let many = connects(series::MANY).await;
+    let lost = |family| {
+        let of = |index: usize| {
+            addresses
+                .get(index)
+                .is_some_and(|address| address.family() == family)
+        };
+        many.iter()
+            .filter(|(index, _)| of(*index))
+            .any(|(_, series)| series.lost() > 0)
+    };
+    if lost(Family::V4) && lost(Family::V6) {
+        // Either both paths are bad, or this machine stood still for a moment: once more, to tell which.
+        return connects(series::MANY).await;
+    }
+    many
 }
 
 /// Where connections to an address can be made.

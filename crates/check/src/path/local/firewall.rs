@@ -125,6 +125,7 @@ impl Ruleset {
                 ruleset: self,
                 traffic,
                 may_accept: false,
+                steps: STEPS,
             };
             let denied = match walk.rules(name, chain, 0) {
                 Some(Verdict::Accept) => false,
@@ -195,7 +196,12 @@ struct Walk<'r> {
     traffic: Traffic,
     /// A rule that may be about the connection would accept it.
     may_accept: bool,
+    /// Rules that may still be looked at.
+    steps: usize,
 }
+
+/// As many rules as any real connection meets; chains that call each other many times over could cost exponential time.
+const STEPS: usize = 100_000;
 
 impl Walk<'_> {
     fn rules(&mut self, name: &ChainName, chain: &Chain, depth: usize) -> Option<Verdict> {
@@ -210,6 +216,12 @@ impl Walk<'_> {
     }
 
     fn rule(&mut self, name: &ChainName, rule: &[Value], depth: usize) -> Option<Verdict> {
+        let Some(steps) = self.steps.checked_sub(1) else {
+            // Nothing is known of what would have followed.
+            self.may_accept = true;
+            return None;
+        };
+        self.steps = steps;
         let mut fit = Fit::Yes;
         for expression in rule {
             let (statement, argument) = expression.as_object()?.iter().next()?;
@@ -323,18 +335,18 @@ impl Walk<'_> {
                 ("tcp" | "udp" | "th", "dport") => {
                     let protocol = text(payload, "protocol");
                     if protocol == "th" || protocol == self.traffic.protocol() {
-                        self.port_among(name, value)
+                        self.port_among(Some(name), value)
                     } else {
                         Fit::No
                     }
                 }
                 ("ip", "protocol") => self.of_family(Family::V4).min(self.word_among(
-                    name,
+                    Some(name),
                     value,
                     self.traffic.protocol(),
                 )),
                 ("ip6", "nexthdr") => self.of_family(Family::V6).min(self.word_among(
-                    name,
+                    Some(name),
                     value,
                     self.traffic.protocol(),
                 )),
@@ -348,12 +360,14 @@ impl Walk<'_> {
         }
         if let Some(meta) = field.get("meta") {
             return match text(meta, "key") {
-                "l4proto" => self.word_among(name, value, self.traffic.protocol()),
-                "nfproto" => {
-                    self.word_among(name, value, &self.traffic.family.as_str().to_lowercase())
-                }
+                "l4proto" => self.word_among(Some(name), value, self.traffic.protocol()),
+                "nfproto" => self.word_among(
+                    Some(name),
+                    value,
+                    &self.traffic.family.as_str().to_lowercase(),
+                ),
                 "protocol" => self.word_among(
-                    name,
+                    Some(name),
                     value,
                     if self.traffic.family == Family::V4 {
                         "ip"
@@ -368,7 +382,7 @@ impl Walk<'_> {
         }
         if let Some(tracked) = field.get("ct") {
             return match text(tracked, "key") {
-                "state" => self.word_among(name, value, "new"),
+                "state" => self.word_among(Some(name), value, "new"),
                 _ => Fit::Maybe,
             };
         }
@@ -378,7 +392,7 @@ impl Walk<'_> {
             .and_then(|mask| mask.get(0))
             .and_then(|field| field.get("payload"));
         if flags.is_some_and(|payload| text(payload, "field") == "flags") && !self.traffic.udp {
-            return self.word_among(name, value, "syn");
+            return self.word_among(Some(name), value, "syn");
         }
         Fit::Maybe
     }
@@ -387,13 +401,13 @@ impl Walk<'_> {
         Fit::of(self.traffic.family == family)
     }
 
-    fn port_among(&self, name: &ChainName, value: &Value) -> Fit {
+    fn port_among(&self, name: Option<&ChainName>, value: &Value) -> Fit {
         let port = u64::from(self.traffic.port);
         match value {
             Value::Number(number) => Fit::of(number.as_u64() == Some(port)),
             Value::String(set) => self
                 .named(name, set)
-                .map_or(Fit::Maybe, |set| self.port_among(name, set)),
+                .map_or(Fit::Maybe, |set| self.port_among(None, set)),
             Value::Array(values) => self.any(values, |value| self.port_among(name, value)),
             Value::Object(_) => {
                 if let Some(values) = value.get("set").and_then(Value::as_array) {
@@ -417,10 +431,10 @@ impl Walk<'_> {
         }
     }
 
-    fn word_among(&self, name: &ChainName, value: &Value, word: &str) -> Fit {
+    fn word_among(&self, name: Option<&ChainName>, value: &Value, word: &str) -> Fit {
         match value {
             Value::String(text) => match self.named(name, text) {
-                Some(set) => self.word_among(name, set, word),
+                Some(set) => self.word_among(None, set, word),
                 None => Fit::of(text == word),
             },
             Value::Array(values) => self.any(values, |value| self.word_among(name, value, word)),
@@ -441,9 +455,9 @@ impl Walk<'_> {
         values.iter().map(fit).max().unwrap_or(Fit::No)
     }
 
-    /// `@web`. A set that names a set is not followed.
-    fn named(&self, name: &ChainName, text: &str) -> Option<&Value> {
-        let set = text.strip_prefix('@')?;
+    /// `@web`. A set that names a set is not followed, so `name` is there only outside of one.
+    fn named(&self, name: Option<&ChainName>, text: &str) -> Option<&Value> {
+        let (name, set) = (name?, text.strip_prefix('@')?);
         let key = (name.0.clone(), name.1.clone(), set.to_owned());
         self.ruleset.sets.get(&key).filter(|value| value.is_array())
     }

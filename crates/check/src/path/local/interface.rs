@@ -142,6 +142,17 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
 }
 
+/// Reads any bytes as each of the answers.
+pub(super) fn fuzz(payload: &[u8]) {
+    if let Some((index, name)) = link(payload) {
+        let names = BTreeMap::from([(index, name)]);
+        assert!(address(payload, &names).is_none_or(|address| !address.interface.contains('\0')));
+    }
+    let short = payload.len() < 12;
+    assert!(!(short && is_counted(payload)) || payload.len() == 11);
+    assert!(limit(payload).is_none_or(|limit| limit <= 0xffff_ffff));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -98,6 +98,15 @@ fn messages(mut rest: &[u8]) -> (Vec<(u16, Vec<u8>)>, End) {
     (found, End::More)
 }
 
+/// What the messages of a datagram carry.
+pub(super) fn payloads(datagram: &[u8]) -> Vec<Vec<u8>> {
+    messages(datagram)
+        .0
+        .into_iter()
+        .map(|(_, payload)| payload)
+        .collect()
+}
+
 /// The attributes (type and value) behind a message's fixed part.
 pub(super) fn attributes(mut rest: &[u8]) -> Vec<(u16, &[u8])> {
     let mut found = Vec::new();

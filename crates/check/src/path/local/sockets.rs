@@ -140,6 +140,14 @@ fn entry(payload: &[u8]) -> Option<Entry> {
     })
 }
 
+/// Reads any bytes as a socket.
+pub(super) fn fuzz(payload: &[u8]) {
+    if let Some(entry) = entry(payload) {
+        assert!(payload.len() >= MESSAGE);
+        assert_eq!(entry.visit().half_open, entry.state == SYN_RECV);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

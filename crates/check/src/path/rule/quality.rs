@@ -217,7 +217,7 @@ fn gap(view: &View<'_>, judgement: &mut Judgement) {
         .of(Family::V4)
         .filter(|address| address.alive())
         .collect();
-    for address in view.of(Family::V6).filter(|address| address.sound()) {
+    for address in view.of(Family::V6).filter(|address| address.alive()) {
         let reason = slower(address, &v4).or_else(|| lossier(address, &v4));
         if let Some(reason) = reason {
             subjects.push(address.seen.address);

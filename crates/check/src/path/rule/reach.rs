@@ -64,7 +64,9 @@ fn dead_v6(view: &View<'_>, judgement: &mut Judgement) {
 }
 
 fn dead_v4(view: &View<'_>, judgement: &mut Judgement) {
-    if !view.of(Family::V6).any(AddressView::alive) {
+    let v6_works = view.of(Family::V6).any(AddressView::alive);
+    // With both families dead the service is down, which the findings about IPv6 say already.
+    if !v6_works && view.of(Family::V6).next().is_some() {
         return;
     }
     let dead: Vec<_> = view
@@ -75,12 +77,17 @@ fn dead_v4(view: &View<'_>, judgement: &mut Judgement) {
         return;
     }
     let addresses = list(dead.iter().map(|address| address.seen.address));
+    let beside = if v6_works {
+        ", while IPv6 works and hides it"
+    } else {
+        ""
+    };
     let mut support = attempts(view, &dead);
     support.extend(comparison(view, Family::V6));
     judgement.findings.push(finding(
         "reach.v4-unreachable",
         addresses.clone(),
-        format!("no port of `{addresses}` can be reached, while IPv6 works: IPv6 hides that IPv4 is dead"),
+        format!("no port of `{addresses}` can be reached{beside}"),
         support,
         "look at the IPv4 firewall and listener (`ss -4 -ltn`, `nft list ruleset`), or withdraw the A record",
     ));
@@ -259,6 +266,16 @@ mod tests {
     fn dead_v4_behind_a_living_v6_is_found() {
         let scene = healthy().all_v4(ConnectFailure::TimedOut);
         assert_eq!(codes(&scene), ["reach.v4-unreachable"]);
+    }
+
+    #[test]
+    fn a_dead_v4_only_target_is_found() {
+        let scene = Scene::healthy(&["198.51.100.80"], &[80, 443]);
+        assert_eq!(codes(&scene), [""; 0]);
+        assert_eq!(
+            codes(&scene.all_v4(ConnectFailure::TimedOut)),
+            ["reach.v4-unreachable"]
+        );
     }
 
     #[test]

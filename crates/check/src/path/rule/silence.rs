@@ -199,6 +199,21 @@ mod tests {
     }
 
     #[test]
+    fn a_black_hole_does_not_hide_what_the_handshake_showed() {
+        let mut scene = healthy();
+        for address in ["2e00:5::80", "2e00:5::81"] {
+            let port = scene.port(address, 443);
+            let mut small = small(port);
+            if let Some(Ok(session)) = small.tls.as_mut().map(|step| &mut step.outcome) {
+                session.leaf.covers = false;
+            }
+            port.talks = vec![silent_handshake(), silent_handshake()];
+            port.small_talks = vec![small];
+        }
+        assert_eq!(codes(&scene), ["reach.pmtu-blackhole", "tls.cert-mismatch"]);
+    }
+
+    #[test]
     fn one_silent_connection_of_several_is_loss_not_a_black_hole() {
         let mut scene = healthy();
         let port = scene.port("2e00:5::80", 443);

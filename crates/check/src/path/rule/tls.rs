@@ -21,7 +21,7 @@ pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
 type Session<'v, 'a> = (&'v AddressView<'a>, &'v TlsSession);
 
 fn sessions<'v, 'a>(view: &'v View<'a>, family: Family, port: u16) -> Vec<Session<'v, 'a>> {
-    let addresses = view.of(family).filter(|address| address.sound());
+    let addresses = view.of(family).filter(|address| address.alive());
     addresses
         .filter_map(|address| Some((address, address.seen.port(port)?.tls()?)))
         .collect()
@@ -213,7 +213,7 @@ fn protocols(
 fn refusals(view: &View<'_>, port: u16) -> Vec<Evidence> {
     let refused = view
         .of(Family::V6)
-        .filter(|address| address.sound())
+        .filter(|address| address.alive())
         .filter_map(|address| {
             let step = address.seen.port(port)?.talk()?.tls.as_ref()?;
             let Err(error @ TalkError::Alert(_)) = &step.outcome else {

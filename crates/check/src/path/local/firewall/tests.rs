@@ -185,6 +185,24 @@ fn chains_that_call_each_other_end() {
 }
 
 #[test]
+fn chains_that_multiply_and_sets_that_name_themselves_end() {
+    let mut rules = Rules::new().base("inet", "drop").chain("inet", "loop");
+    for _ in 0..9 {
+        rules = rules.rule("inet", "loop", json!([{"jump": {"target": "loop"}}]));
+    }
+    let rules = rules.rule("inet", "input", json!([{"jump": {"target": "loop"}}]));
+    assert_eq!(rules.chance(Family::V6, 443), Conditional);
+    let mut rules =
+        Rules::new()
+            .base("inet", "drop")
+            .rule("inet", "input", json!([dport("@web"), accept()]));
+    rules.0.push(
+        json!({"set": {"family": "inet", "name": "web", "table": "filter", "elem": ["@web"]}}),
+    );
+    assert_eq!(rules.chance(Family::V6, 443), Conditional);
+}
+
+#[test]
 fn what_depends_on_the_sender_is_conditional() {
     let from = json!({"match": {"op": "==", "left": {"payload": {"protocol": "ip6", "field": "saddr"}}, "right": "2e00::1"}});
     let rules = Rules::new().base("inet", "drop").rule(
