@@ -38,7 +38,12 @@ fn run<'a>(round: &'a Value, network: &str, client: &str) -> &'a Value {
 /// The network in which IPv6 is in this state.
 fn network<'a>(story: &'a Value, ipv6: &str) -> &'a str {
     let networks = story["networks"].as_array().unwrap();
-    networks.iter().find(|network| network["ipv6"] == ipv6).unwrap()["name"].as_str().unwrap()
+    networks
+        .iter()
+        .find(|network| network["ipv6"] == ipv6)
+        .unwrap()["name"]
+        .as_str()
+        .unwrap()
 }
 
 fn elapsed(run: &Value) -> f64 {

@@ -1,4 +1,8 @@
 //! What must hold for any bytes from a server, a kernel or a firewall: each function panics if it does not.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "to panic is what these functions are for"
+)]
 
 use super::client::sockets;
 use super::html::{PARTS, scan, scan_text};
