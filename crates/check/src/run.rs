@@ -104,6 +104,13 @@ impl<'a> Run<'a> {
                     .ok()
             })
             .collect();
+        if options.effective_ports().is_empty() {
+            skipped.push(Skipped {
+                what: "connections".to_owned(),
+                why: "no port was given, and the profile `tcp` has none of its own: add `--port`"
+                    .to_owned(),
+            });
+        }
         Self {
             options,
             started,
@@ -168,12 +175,12 @@ impl<'a> Run<'a> {
         );
         let addresses = [address];
         let (path, ptr) = join(
-            Box::pin(path::collect(&plan)),
+            self.walk(plan),
             ptr::collect(&self.asker, &self.resolvers, &addresses),
         )
         .await;
         Seen {
-            path: Some((plan, path)),
+            path,
             ptr,
             lookups: probe.into_iter().collect(),
             ..Seen::default()
@@ -270,12 +277,20 @@ impl<'a> Run<'a> {
             prefixes.into_iter().collect(),
             known.iter().any(offers_h3),
         );
-        let (path, ptr) = join(
-            Box::pin(path::collect(&plan)),
+        join(
+            self.walk(plan),
             ptr::collect(&self.asker, &self.resolvers, &addresses),
         )
-        .await;
-        (Some((plan, path)), ptr)
+        .await
+    }
+
+    /// Looks at the path, if there is any port to connect to or a host to look at.
+    async fn walk(&self, plan: path::Plan) -> Option<(path::Plan, path::PathObservation)> {
+        if plan.ports.is_empty() && !plan.local {
+            return None;
+        }
+        let seen = Box::pin(path::collect(&plan)).await;
+        Some((plan, seen))
     }
 
     fn plan(
@@ -406,6 +421,23 @@ fn mail_host(names: &NamesObservation) -> Host {
 mod tests {
     use super::*;
     use crate::report::Verdict;
+
+    #[tokio::test]
+    async fn without_any_port_the_report_says_so() {
+        let target = crate::options::Target::parse("127.0.0.1").unwrap();
+        let options = Options {
+            profile: Profile::Tcp,
+            resolvers: vec!["127.0.0.1:9".parse().unwrap()],
+            ..Options::new(target)
+        };
+        let report = check(&options).await;
+        assert_eq!(report.verdict, Verdict::Unknown);
+        assert!(
+            report.skipped[0].why.contains("--port"),
+            "{:?}",
+            report.skipped
+        );
+    }
 
     #[tokio::test]
     async fn without_any_resolver_the_report_says_so() {

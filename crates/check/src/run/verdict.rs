@@ -16,7 +16,11 @@ impl Run<'_> {
     pub(super) fn report(self, seen: Seen) -> Report {
         let servers = self.asker.servers();
         let judged = self.judge(&servers, &seen);
-        let existence = existence(&seen);
+        let existence = match existence(&seen) {
+            // The name is there, and the service was not looked at.
+            Existence::Exists if self.options.effective_ports().is_empty() => Existence::Unknown,
+            existence => existence,
+        };
         let mut lookups: Vec<Lookup> = Vec::new();
         for names in seen.names.iter().chain(&seen.domain) {
             lookups.extend(names.lookups.iter().cloned());
@@ -154,11 +158,10 @@ fn said_while_asking(names: &NamesObservation) -> Judgement {
 
 /// Addresses that a slow server named only when the path was already being looked at.
 fn late_addresses(names: &NamesObservation, seen: &Seen) -> Judgement {
-    let planned: BTreeSet<IpAddr> = seen
-        .path
-        .iter()
-        .flat_map(|(plan, _)| plan.addresses.iter().copied())
-        .collect();
+    let Some((plan, _)) = &seen.path else {
+        return Judgement::default();
+    };
+    let planned: BTreeSet<IpAddr> = plan.addresses.iter().copied().collect();
     let skipped = names::probeable(names)
         .into_iter()
         .filter(|address| !planned.contains(address))
@@ -179,9 +182,15 @@ fn late_addresses(names: &NamesObservation, seen: &Seen) -> Judgement {
 /// Over all names; an address needs no look-up and exists.
 fn existence(seen: &Seen) -> Existence {
     let mut all: Vec<Existence> = seen.names.iter().map(names::existence).collect();
-    // A mail domain exists whatever its exchangers do.
+    // A mail domain exists whatever its exchangers do, but who they are has to be known.
     if let Some(domain) = &seen.domain {
         all = vec![names::existence(domain)];
+    }
+    let exchanges = seen.mail.as_ref().map(|mail| &mail.exchanges);
+    if let Some(mail::Exchanges::Unknown { .. }) = exchanges
+        && all.contains(&Existence::Exists)
+    {
+        return Existence::Unknown;
     }
     if all.is_empty() {
         return if seen.path.is_some() {
