@@ -60,49 +60,49 @@ fn echo(ready: &mpsc::Sender<io::Result<()>>) {
     }
 }
 
-/// What a bulk transfer carried once it had got up speed.
-pub(crate) struct Bulk {
-    pub(crate) bytes: f64,
-    pub(crate) seconds: f64,
+/// Bytes a second that TCP carries once it has got up speed.
+pub(crate) fn bulk(lab: &Lab, connections: u16, time: Duration) -> io::Result<f64> {
+    let warm_up = Duration::from_secs(1);
+    let total = Arc::new(AtomicU64::new(0));
+    let ended = Arc::new(AtomicBool::new(false));
+    for number in 0..connections {
+        let port = SINK + number;
+        let (counter, end) = (Arc::clone(&total), Arc::clone(&ended));
+        lab.server.run(move || {
+            let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))?;
+            std::thread::spawn(move || receive(&listener, &counter, &end));
+            io::Result::Ok(())
+        })??;
+        let end = Arc::clone(&ended);
+        lab.client
+            .run(move || std::thread::spawn(move || transmit(port, &end)))?;
+    }
+    std::thread::sleep(warm_up);
+    let (started, before) = (Instant::now(), total.load(Ordering::Relaxed));
+    std::thread::sleep(time);
+    let bytes = as_float(total.load(Ordering::Relaxed) - before);
+    ended.store(true, Ordering::Relaxed);
+    Ok(bytes / started.elapsed().as_secs_f64())
 }
 
-/// One TCP connection, as fast as it goes.
-pub(crate) fn bulk(lab: &Lab, time: Duration) -> io::Result<Bulk> {
-    let warm_up = Duration::from_secs(1);
-    let (ready, waiting) = mpsc::channel();
-    let result = lab.server.begin(move || {
-        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, SINK))?;
-        _ = ready.send(());
-        let (mut stream, _) = listener.accept()?;
-        let mut data = vec![0; 1 << 20];
-        let started = Instant::now();
-        let mut mark = (started, 0_u64);
-        let mut total = 0_u64;
-        loop {
-            let count = stream.read(&mut data)?;
-            total += count as u64;
-            if mark.1 == 0 && started.elapsed() >= warm_up {
-                mark = (Instant::now(), total);
-            }
-            if count == 0 || started.elapsed() >= warm_up + time {
-                break;
-            }
-        }
-        Ok(Bulk {
-            bytes: as_float(total - mark.1),
-            seconds: mark.0.elapsed().as_secs_f64(),
-        })
-    });
-    waiting.recv().map_err(io::Error::other)?;
-    lab.client.begin(move || {
-        let mut stream = TcpStream::connect(SocketAddr::from((SERVER, SINK)))?;
-        stream.set_write_timeout(Some(Duration::from_secs(1)))?;
-        let data = vec![0; 1 << 20];
-        // Ends when the receiver has had enough.
-        while stream.write(&data).is_ok() {}
-        io::Result::Ok(())
-    });
-    result.recv().map_err(io::Error::other)?
+fn receive(listener: &TcpListener, total: &AtomicU64, ended: &AtomicBool) -> io::Result<()> {
+    let (mut stream, _) = listener.accept()?;
+    let mut data = vec![0; 1 << 20];
+    while !ended.load(Ordering::Relaxed) {
+        let count = stream.read(&mut data)?;
+        total.fetch_add(u64::try_from(count).unwrap_or(0), Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn transmit(port: u16, ended: &AtomicBool) -> io::Result<()> {
+    let mut stream = TcpStream::connect(SocketAddr::from((SERVER, port)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+    let data = vec![0; 1 << 20];
+    while !ended.load(Ordering::Relaxed) {
+        stream.write_all(&data)?;
+    }
+    Ok(())
 }
 
 /// Small datagrams at a steady rate.

@@ -36,26 +36,32 @@ pub(crate) struct Lab {
     emulator: Emulator,
     threads: Vec<i32>,
     started: Instant,
-    busy_before: Duration,
+    before: [Duration; 2],
     trace: Option<tempfile::NamedTempFile>,
 }
 
 /// What the emulator says at the end.
 pub(crate) struct Report {
-    /// Share of a core that the emulator's threads used.
-    pub(crate) load: f64,
+    /// Processor time that the emulator's threads used.
+    pub(crate) busy: Duration,
+    /// How long they waited for a processor that others used.
+    waited: Duration,
+    elapsed: Duration,
     stats: Stats,
     trace: u64,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "{} missed, trace {} MB",
-            self.stats.missed,
-            self.trace / 1_000_000
-        )?;
+        let share = |part: Duration| part.as_secs_f64() / self.elapsed.as_secs_f64() * 100.0;
+        write!(out, "emulator on its core {:.0} %", share(self.busy))?;
+        if share(self.waited) >= 1.0 {
+            write!(out, ", kept off it by others {:.0} %", share(self.waited))?;
+        }
+        write!(out, ", {} frames missed", self.stats.missed)?;
+        if self.trace > 0 {
+            write!(out, ", trace {} MB", self.trace / 1_000_000)?;
+        }
         if self.stats.unrecorded > 0 {
             write!(out, ", {} not recorded", self.stats.unrecorded)?;
         }
@@ -106,27 +112,33 @@ impl Lab {
             let network = world.networks[host.interfaces[0].network.0].clone();
             space.run(move || configure(HostId(index), &host, &network))??;
         }
-        let busy_before = busy(&threads);
+        let before = busy(&threads);
         Ok(Self {
             client,
             server,
             emulator,
             threads,
             started: Instant::now(),
-            busy_before,
+            before,
             trace,
         })
     }
 
     pub(crate) fn stop(self) -> io::Result<Report> {
-        let used = busy(&self.threads).saturating_sub(self.busy_before);
-        let load = used.as_secs_f64() / self.started.elapsed().as_secs_f64();
+        let [busy, waited] = busy(&self.threads);
+        let elapsed = self.started.elapsed();
         let stats = self.emulator.stop()?;
         let trace = match &self.trace {
             None => 0,
             Some(trace) => trace.as_file().metadata()?.len(),
         };
-        Ok(Report { load, stats, trace })
+        Ok(Report {
+            busy: busy.saturating_sub(self.before[0]),
+            waited: waited.saturating_sub(self.before[1]),
+            elapsed,
+            stats,
+            trace,
+        })
     }
 }
 
@@ -338,17 +350,15 @@ fn threads() -> io::Result<Vec<i32>> {
         .collect())
 }
 
-/// Processor time that some threads have used.
-fn busy(threads: &[i32]) -> Duration {
+/// Processor time that some threads have used, and how long they waited for it.
+fn busy(threads: &[i32]) -> [Duration; 2] {
     let of = |thread: &i32| {
         let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
-        text.split(' ')
-            .next()?
-            .parse()
-            .ok()
-            .map(Duration::from_nanos)
+        let mut words = text.split(' ').map_while(|word| word.parse().ok());
+        Some([words.next()?, words.next()?].map(Duration::from_nanos))
     };
-    threads.iter().filter_map(of).sum()
+    let times: Vec<_> = threads.iter().filter_map(of).collect();
+    [0, 1].map(|which| times.iter().map(|time| time[which]).sum())
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -3,7 +3,7 @@
 //! A frame is what an AF_PACKET socket with `PACKET_VNET_HDR` hands over: Ethernet bytes, and beside them what the
 //! sender left for the hardware to do ([`Offload`]): finish a checksum, cut a 64 KB super-frame into segments.
 
-use super::bytes::array_at;
+use super::bytes::{array_at, put};
 use std::ops::{Deref, DerefMut};
 
 /// Length of `struct virtio_net_hdr` in front of each frame on the socket.
@@ -129,12 +129,31 @@ impl Buffer {
         }
     }
 
-    /// All the room behind the headroom, for a socket to write into; [`set_len`](Self::set_len) then says how much it was.
+    /// Room for a virtio header and all data that fit behind it, for a socket to write into;
+    /// [`set_len`](Self::set_len) then says how much data it was.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(HEADROOM..).unwrap_or_default()
+        self.bytes
+            .get_mut(HEADROOM - VNET_HEADER..)
+            .unwrap_or_default()
     }
 
-    /// The data are the first `length` bytes of [`space`](Self::space).
+    /// The virtio header that a socket wrote into [`space`](Self::space).
+    pub(crate) fn header(&self) -> [u8; VNET_HEADER] {
+        array_at(&self.bytes, HEADROOM - VNET_HEADER).unwrap_or_default()
+    }
+
+    /// The data with this virtio header in front, for a socket to read.
+    pub(crate) fn with_header(&mut self, header: [u8; VNET_HEADER]) -> &mut [u8] {
+        let space = self
+            .bytes
+            .get_mut(self.start.saturating_sub(VNET_HEADER)..self.end);
+        let space = space.unwrap_or_default();
+        // Translation lengthens frames by 28 bytes at most, so that there is room for the header.
+        _ = put(space, 0, &header);
+        space
+    }
+
+    /// The data are the first `length` bytes behind the header in [`space`](Self::space).
     pub(crate) fn set_len(&mut self, length: usize) {
         self.start = HEADROOM.min(self.bytes.len());
         self.end = (HEADROOM + length).min(self.bytes.len());
@@ -282,6 +301,18 @@ mod tests {
         assert_eq!(buffer.shrink_front(9), None);
         buffer.truncate(3);
         assert_eq!(buffer.len(), 3);
+    }
+
+    #[test]
+    fn a_virtio_header_has_its_place_before_the_data() {
+        let mut buffer = Pool::default().large();
+        buffer.space()[..13].copy_from_slice(b"0123456789abc");
+        buffer.set_len(3);
+        assert_eq!(buffer.header(), *b"0123456789");
+        assert_eq!(&*buffer, b"abc");
+        buffer.grow_front(1).unwrap();
+        buffer[0] = b'z';
+        assert_eq!(buffer.with_header(*b"9876543210"), b"9876543210zabc");
     }
 
     #[test]

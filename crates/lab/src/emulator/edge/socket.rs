@@ -116,6 +116,13 @@ const EMPTY_VECTOR: libc::iovec = libc::iovec {
     iov_len: 0,
 };
 
+fn vector_of(bytes: &mut [u8]) -> libc::iovec {
+    libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    }
+}
+
 /// An unused entry of a batch.
 fn empty_message() -> libc::mmsghdr {
     #[expect(unsafe_code, reason = "a C structure with private padding")]
@@ -125,19 +132,18 @@ fn empty_message() -> libc::mmsghdr {
     }
 }
 
-/// Points message number `index` at its vectors.
-fn point(message: &mut libc::mmsghdr, vectors: &mut [libc::iovec; 2]) {
+/// Points a message at its vector.
+fn point(message: &mut libc::mmsghdr, vector: &mut libc::iovec) {
     message.msg_len = 0;
     message.msg_hdr.msg_flags = 0;
-    message.msg_hdr.msg_iov = vectors.as_mut_ptr();
-    message.msg_hdr.msg_iovlen = 2;
+    message.msg_hdr.msg_iov = vector;
+    message.msg_hdr.msg_iovlen = 1;
 }
 
 /// Reads frames in batches.
 pub(super) struct Receiver {
     buffers: Vec<Buffer>,
-    headers: Vec<[u8; VNET_HEADER]>,
-    vectors: Vec<[libc::iovec; 2]>,
+    vectors: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
 }
 
@@ -153,33 +159,24 @@ impl Receiver {
     pub(super) fn new(pool: &mut Pool) -> Self {
         Self {
             buffers: (0..BATCH).map(|_| pool.large()).collect(),
-            headers: vec![[0; VNET_HEADER]; BATCH],
-            vectors: vec![[EMPTY_VECTOR; 2]; BATCH],
+            vectors: vec![EMPTY_VECTOR; BATCH],
             messages: (0..BATCH).map(|_| empty_message()).collect(),
         }
     }
 
     /// Reads what is there.
     pub(super) fn receive(&mut self, socket: &OwnedFd) -> Batch {
-        let slots = self.buffers.iter_mut().zip(&mut self.headers);
-        for ((buffer, header), (vectors, message)) in
-            slots.zip(self.vectors.iter_mut().zip(&mut self.messages))
-        {
-            let space = buffer.space();
-            *vectors = [
-                libc::iovec {
-                    iov_base: header.as_mut_ptr().cast(),
-                    iov_len: VNET_HEADER,
-                },
-                libc::iovec {
-                    iov_base: space.as_mut_ptr().cast(),
-                    iov_len: space.len(),
-                },
-            ];
-            point(message, vectors);
+        let slots = self
+            .buffers
+            .iter_mut()
+            .zip(&mut self.vectors)
+            .zip(&mut self.messages);
+        for ((buffer, vector), message) in slots {
+            *vector = vector_of(buffer.space());
+            point(message, vector);
         }
         #[expect(unsafe_code, reason = "a system call")]
-        // SAFETY: each message points at two vectors of ours, each vector at memory of ours of the length it says, and
+        // SAFETY: each message points at one vector of ours, each vector at memory of ours of the length it says, and
         // nothing of that moves before the call returns.
         let count = unsafe {
             libc::recvmmsg(
@@ -214,9 +211,9 @@ impl Receiver {
         let length = usize::try_from(message.msg_len)
             .ok()?
             .checked_sub(VNET_HEADER)?;
-        let header = *self.headers.get(index)?;
         let buffer = self.buffers.get_mut(index)?;
         buffer.set_len(length);
+        let header = buffer.header();
         let data = if length <= COPIED {
             pool.copy(buffer)?
         } else {
@@ -228,16 +225,14 @@ impl Receiver {
 
 /// Writes frames in batches.
 pub(super) struct Sender {
-    headers: Vec<[u8; VNET_HEADER]>,
-    vectors: Vec<[libc::iovec; 2]>,
+    vectors: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
 }
 
 impl Sender {
     pub(super) fn new() -> Self {
         Self {
-            headers: vec![[0; VNET_HEADER]; BATCH],
-            vectors: vec![[EMPTY_VECTOR; 2]; BATCH],
+            vectors: vec![EMPTY_VECTOR; BATCH],
             messages: (0..BATCH).map(|_| empty_message()).collect(),
         }
     }
@@ -277,28 +272,15 @@ impl Sender {
         backlog: &mut VecDeque<Delivery>,
     ) -> io::Result<usize> {
         let mut count = 0;
-        let slots = self
-            .headers
-            .iter_mut()
-            .zip(self.vectors.iter_mut().zip(&mut self.messages));
-        for (delivery, (header, (vectors, message))) in backlog.iter_mut().zip(slots) {
-            *header = delivery.frame.offload.to_wire(delivery.header_length);
-            let data = &mut delivery.frame.data;
-            *vectors = [
-                libc::iovec {
-                    iov_base: header.as_mut_ptr().cast(),
-                    iov_len: VNET_HEADER,
-                },
-                libc::iovec {
-                    iov_base: data.as_mut_ptr().cast(),
-                    iov_len: data.len(),
-                },
-            ];
-            point(message, vectors);
+        let slots = self.vectors.iter_mut().zip(&mut self.messages);
+        for (delivery, (vector, message)) in backlog.iter_mut().zip(slots) {
+            let header = delivery.frame.offload.to_wire(delivery.header_length);
+            *vector = vector_of(delivery.frame.data.with_header(header));
+            point(message, vector);
             count += 1;
         }
         #[expect(unsafe_code, reason = "a system call")]
-        // SAFETY: the first `count` messages point at two vectors of ours each, each vector at memory of ours of the
+        // SAFETY: the first `count` messages point at one vector of ours each, each vector at memory of ours of the
         // length it says, and nothing of that moves before the call returns.
         let sent = unsafe {
             libc::sendmmsg(

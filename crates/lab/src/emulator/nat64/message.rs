@@ -278,9 +278,8 @@ fn write_v6(
 fn finish(packet: &mut Packet, out: &mut [u8], length: usize, kind: u16) -> Option<()> {
     put_u16(out, 12, kind)?;
     let out = out.get(..length)?;
-    let space = packet.frame.data.space();
-    space.get_mut(..length)?.copy_from_slice(out);
     packet.frame.data.set_len(length);
+    packet.frame.data.get_mut(..length)?.copy_from_slice(out);
     packet.frame.offload = Offload::default();
     let headers = packet::read(&mut packet.frame).ok()?;
     checksum::write_transport(&mut packet.frame.data, &headers)
