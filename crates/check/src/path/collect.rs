@@ -41,7 +41,8 @@ pub(crate) async fn collect(plan: &Plan) -> PathObservation {
     let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
     let tls = Tls::with_native_roots();
     let (hopeless_now, hopeless) = watch::channel(Hopeless::new());
-    let main = async {
+    // Boxed: the three are large, and whoever waits for them should not be.
+    let main = Box::pin(async {
         let mut addresses = look_at_all(plan, &tls, &reaches).await;
         // Where nobody offers QUIC, or TCP is dead too, an answer that is not there by now is not waited for.
         let offered = plan.h3_advertised || rule::offers_h3(&addresses);
@@ -56,11 +57,11 @@ pub(crate) async fn collect(plan: &Plan) -> PathObservation {
         let more = more::look(plan, &tls, &vantage, &addresses).await;
         let parts = more.add_to(&mut addresses);
         (addresses, parts)
-    };
+    });
     let ((mut addresses, parts), quic, client, local) = tokio::join!(
         main,
-        quic_all(plan, &tls, &reaches, &hopeless),
-        client::run(plan, &tls, &wires),
+        Box::pin(quic_all(plan, &tls, &reaches, &hopeless)),
+        Box::pin(client::run(plan, &tls, &wires)),
         local::collect(plan),
     );
     for (address, quic) in addresses.iter_mut().zip(quic) {
@@ -186,3 +187,6 @@ async fn quic_all(
     }))
     .await
 }
+
+#[cfg(test)]
+mod tests;

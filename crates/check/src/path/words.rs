@@ -154,6 +154,18 @@ pub(super) fn list<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Strin
     }
 }
 
+/// The same with each item in backticks.
+pub(super) fn quoted<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    list(items.into_iter().map(|item| format!("`{item}`")))
+}
+
+/// `port 80`, `ports 80 and 443`.
+pub(super) fn ports<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let word = if texts.len() == 1 { "port" } else { "ports" };
+    format!("{word} {}", list(texts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +184,11 @@ mod tests {
         assert_eq!(list(["a"; 0]), "");
         assert_eq!(list(["a"]), "a");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");
+        assert_eq!(quoted(["a", "b"]), "`a` and `b`");
+        assert_eq!(
+            (ports([80]), ports([80, 443])),
+            ("port 80".to_owned(), "ports 80 and 443".to_owned())
+        );
     }
 
     #[test]

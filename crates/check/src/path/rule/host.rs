@@ -11,7 +11,7 @@ use super::{Judgement, evidence};
 use crate::codes::finding;
 use crate::path::local::Neighbours;
 use crate::path::observation::{HalfOpen, LocalObservation, PathObservation, Visits};
-use crate::path::words::{list, span};
+use crate::path::words::{list, quoted, span};
 use crate::path::{Family, Plan};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -155,8 +155,8 @@ impl Host<'_> {
         });
         judgement.findings.push(finding(
             "host.dad-failed",
-            names.clone(),
-            format!("the kernel does not use `{names}`: {state}"),
+            names,
+            format!("the kernel does not use {}: {state}", quoted(bad.iter().map(|address| address.address))),
             support.collect(),
             format!("find the other holder (`ip -6 neigh show {0}` from another machine), remove the address there, then `ip address del {0}/64 dev {1}` and add it again", first.address, first.interface),
         ));

@@ -5,7 +5,7 @@ use super::{Judgement, evidence};
 use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{QuicFailure, Series};
-use crate::path::words::{list, percent, span};
+use crate::path::words::{list, percent, quoted, span};
 use std::time::Duration;
 use twinstack_finding::Evidence;
 
@@ -62,8 +62,8 @@ fn icmp_filtered(view: &View<'_>, judgement: &mut Judgement) {
         .collect();
     judgement.findings.push(finding(
         "reach.icmpv6-filtered",
-        addresses.clone(),
-        format!("`{addresses}` answers TCP but no ICMPv6 echo, while IPv4 answers ICMP: whoever filters echo often filters Packet Too Big as well"),
+        addresses,
+        format!("{} answers TCP but no ICMPv6 echo, while IPv4 answers ICMP: whoever filters echo often filters Packet Too Big as well", quoted(mute.iter().map(|address| address.seen.address))),
         support,
         "allow at least the types of RFC 4890: `nft add rule inet filter input icmpv6 type { echo-request, packet-too-big, destination-unreachable, time-exceeded, parameter-problem } accept`",
     ));
@@ -131,8 +131,8 @@ fn fragments(view: &View<'_>, judgement: &mut Judgement) {
     support.extend(dropped.iter().chain([&v4]).filter_map(line));
     judgement.findings.push(finding(
         "reach.fragment-or-eh-drop",
-        addresses.clone(),
-        format!("`{addresses}` answers small ICMPv6 echoes and no fragmented ones, while IPv4 fragments pass: fragments or extension headers are dropped on the way"),
+        addresses,
+        format!("{} answers small ICMPv6 echoes and no fragmented ones, while IPv4 fragments pass: fragments or extension headers are dropped on the way", quoted(dropped.iter().map(|address| address.seen.address))),
         support,
         "allow IPv6 fragments (next header 44) at the firewall (`nft add rule inet filter forward exthdr frag exists accept`), and keep UDP answers below 1232 bytes (BIND: `max-udp-size 1232;`)",
     ));
@@ -203,8 +203,8 @@ fn quic(view: &View<'_>, judgement: &mut Judgement) {
     }
     judgement.findings.push(finding(
         "reach.quic-v6-blocked",
-        addresses.clone(),
-        format!("QUIC works with IPv4 and not with `{addresses}`, though TCP port 443 is open there"),
+        addresses,
+        format!("QUIC works with IPv4 and not with {}, though TCP port 443 is open there", quoted(blocked.iter().map(|(address, _)| address.seen.address))),
         support,
         "allow UDP port 443 in the IPv6 firewall (`nft add rule inet filter input udp dport 443 accept`) and listen on it (`ss -6 -lun 'sport = :443'`); the path must carry 1280-byte packets",
     ));
@@ -212,7 +212,7 @@ fn quic(view: &View<'_>, judgement: &mut Judgement) {
 
 fn gap(view: &View<'_>, judgement: &mut Judgement) {
     let mut subjects = Vec::new();
-    let mut reasons = Vec::new();
+    let mut first = None;
     let v4: Vec<_> = view
         .of(Family::V4)
         .filter(|address| address.alive())
@@ -221,12 +221,10 @@ fn gap(view: &View<'_>, judgement: &mut Judgement) {
         let reason = slower(address, &v4).or_else(|| lossier(address, &v4));
         if let Some(reason) = reason {
             subjects.push(address.seen.address);
-            reasons.push(reason);
+            first.get_or_insert(reason);
         }
     }
-    if subjects.is_empty() {
-        return;
-    }
+    let Some(reason) = first else { return };
     let six = view
         .of(Family::V6)
         .filter(|address| subjects.contains(&address.seen.address));
@@ -234,11 +232,10 @@ fn gap(view: &View<'_>, judgement: &mut Judgement) {
         .chain(v4.iter().copied())
         .flat_map(series_lines)
         .collect();
-    reasons.dedup();
     judgement.findings.push(finding(
         "reach.path-gap",
         list(&subjects),
-        format!("the IPv6 path to `{}` is worse than the IPv4 path: {}", list(&subjects), reasons.join("; ")),
+        format!("the IPv6 path to {} is worse than the IPv4 path: {reason}", quoted(&subjects)),
         support,
         format!("compare the paths hop by hop (`mtr -6 {0}`, `mtr -4 {0}`) and ask the provider about IPv6 transit or a tunnel on the way", view.plan.host),
     ));
@@ -305,23 +302,19 @@ fn lossier(address: &AddressView<'_>, v4: &[&AddressView<'_>]) -> Option<String>
 }
 
 fn series_lines(address: &AddressView<'_>) -> Vec<Evidence> {
-    let line = |what: &str, series: &Series| {
+    let line = |what: &str, lost: &str, series: &Series| {
         let median = series
             .median()
             .map_or_else(String::new, |median| format!(", median {}", span(median)));
         let did = format!("{} {what} {}", series.sent, address.seen.label());
-        evidence(
-            did,
-            format!("{} lost a packet{median}", series.lost()),
-            series.at,
-        )
+        evidence(did, format!("{} {lost}{median}", series.lost()), series.at)
     };
-    let echoes = echoes(address).map(|series| line("echo requests to", series));
+    let echoes = echoes(address).map(|series| line("echo requests to", "not answered", series));
     let connects = address
         .seen
         .connects
         .as_ref()
-        .map(|series| line("TCP connections to", series));
+        .map(|series| line("TCP connections to", "lost a packet", series));
     echoes.into_iter().chain(connects).collect()
 }
 

@@ -5,7 +5,9 @@ use super::{Judgement, evidence};
 use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{ConnectFailure, PortObservation};
-use crate::path::words::{list, span};
+use crate::path::words::{list, ports, quoted, span};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use twinstack_finding::{Evidence, Skipped};
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
@@ -29,17 +31,17 @@ fn dead_v6(view: &View<'_>, judgement: &mut Judgement) {
         if dead.is_empty() {
             continue;
         }
-        let addresses = list(dead.iter().map(|address| address.seen.address));
-        let ports = list(&view.plan.ports);
+        let addresses = || dead.iter().map(|address| address.seen.address);
+        let (named, on) = (quoted(addresses()), ports(&view.plan.ports));
         let v4_works = view.of(Family::V4).any(AddressView::alive);
         let beside = if v4_works { ", while IPv4 works" } else { "" };
         let message = match death {
-            Death::NoRoute => format!("no route leads to `{addresses}`{beside}"),
+            Death::NoRoute => format!("no route leads to {named}{beside}"),
             Death::Dropped => format!(
-                "connections to `{addresses}` get no answer on port {ports}{beside}: a firewall drops them, or the replies are lost on their way back"
+                "connections to {named} get no answer on {on}{beside}: a firewall drops them, or the replies are lost on their way back"
             ),
             Death::Rejected => format!(
-                "connections to `{addresses}` are refused on port {ports}{beside}: a firewall rejects them, or nothing listens on IPv6"
+                "connections to {named} are refused on {on}{beside}: a firewall rejects them, or nothing listens on IPv6"
             ),
         };
         let hint = match death {
@@ -59,7 +61,7 @@ fn dead_v6(view: &View<'_>, judgement: &mut Judgement) {
         support.extend(comparison(view, Family::V4));
         judgement
             .findings
-            .push(finding(code, addresses, message, support, hint));
+            .push(finding(code, list(addresses()), message, support, hint));
     }
 }
 
@@ -76,7 +78,7 @@ fn dead_v4(view: &View<'_>, judgement: &mut Judgement) {
     if dead.is_empty() {
         return;
     }
-    let addresses = list(dead.iter().map(|address| address.seen.address));
+    let addresses = || dead.iter().map(|address| address.seen.address);
     let beside = if v6_works {
         ", while IPv6 works and hides it"
     } else {
@@ -86,8 +88,8 @@ fn dead_v4(view: &View<'_>, judgement: &mut Judgement) {
     support.extend(comparison(view, Family::V6));
     judgement.findings.push(finding(
         "reach.v4-unreachable",
-        addresses.clone(),
-        format!("no port of `{addresses}` can be reached{beside}"),
+        list(addresses()),
+        format!("no port of {} can be reached{beside}", quoted(addresses())),
         support,
         "look at the IPv4 firewall and listener (`ss -4 -ltn`, `nft list ruleset`), or withdraw the A record",
     ));
@@ -95,7 +97,7 @@ fn dead_v4(view: &View<'_>, judgement: &mut Judgement) {
 
 /// Ports open on one family only, on addresses that are otherwise alive.
 fn asymmetry(view: &View<'_>, judgement: &mut Judgement) {
-    let mut subjects = Vec::new();
+    let mut closed: BTreeMap<(u16, Family), Vec<IpAddr>> = BTreeMap::new();
     let mut support = Vec::new();
     for address in view.addresses.iter().filter(|address| address.alive()) {
         for port in &address.seen.ports {
@@ -109,24 +111,39 @@ fn asymmetry(view: &View<'_>, judgement: &mut Judgement) {
             if excused || matches!(error.kind, ConnectFailure::Local(_)) {
                 continue;
             }
-            subjects.push(format!("{} port {}", address.seen.address, port.port));
+            closed
+                .entry((port.port, address.family))
+                .or_default()
+                .push(address.seen.address);
             support.push(attempt(address, port));
             support.extend(open.seen.port(port.port).map(|port| attempt(open, port)));
         }
     }
-    let Some(first) = subjects.first() else {
+    let Some((port, _)) = closed.keys().next() else {
         return;
     };
-    let message = format!(
-        "`{first}` is closed, while the same port is open on the other family and other ports of the address are open"
-    );
-    let hint = "allow the port for both families (`nft add rule inet filter input tcp dport PORT accept`) and listen on both (`ss -ltn`)";
+    let parts = closed.iter().map(|((port, family), addresses)| {
+        let other = match family {
+            Family::V4 => Family::V6,
+            Family::V6 => Family::V4,
+        };
+        format!(
+            "port {port} is open over {}, but not on {}, whose other ports are open",
+            other.as_str(),
+            quoted(addresses)
+        )
+    });
+    let subjects = closed.iter().flat_map(|((port, _), addresses)| {
+        addresses
+            .iter()
+            .map(move |address| format!("{address} port {port}"))
+    });
     judgement.findings.push(finding(
         "reach.port-asymmetry",
-        list(&subjects),
-        message,
+        list(subjects),
+        parts.collect::<Vec<_>>().join("; "),
         support,
-        hint,
+        format!("allow the port for both families (`nft add rule inet filter input tcp dport {port} accept`), and let the service listen on both (`ss -ltn 'sport = :{port}'`)"),
     ));
 }
 
@@ -188,7 +205,7 @@ fn attempt(address: &AddressView<'_>, port: &PortObservation) -> Evidence {
         Err(error) => format!("{error} after {took}"),
     };
     let did = format!(
-        "connected to {} port {} over TCP",
+        "TCP connection to {} port {}",
         address.seen.label(),
         port.port
     );

@@ -6,7 +6,7 @@ use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{PortObservation, Talk, TalkError};
 use crate::path::port::SMALL_SEGMENT;
-use crate::path::words::list;
+use crate::path::words::{list, quoted};
 use twinstack_finding::Evidence;
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
@@ -33,9 +33,9 @@ fn black_hole(view: &View<'_>, judgement: &mut Judgement) {
     });
     judgement.findings.push(finding(
         "reach.pmtu-blackhole",
-        addresses.clone(),
+        addresses,
         format!(
-            "packets of full size to or from `{addresses}` vanish: silence at the default segment size, an answer with {SMALL_SEGMENT}-byte segments"
+            "packets of full size to or from {} vanish: silence at the default segment size, an answer with {SMALL_SEGMENT}-byte segments", quoted(holes.iter().map(|address| address.seen.address))
         ),
         support.collect(),
         "let ICMPv6 type 2 (Packet Too Big) through at every firewall (`nft add rule inet filter forward icmpv6 type packet-too-big accept`); until then clamp: `nft add rule inet filter forward tcp flags syn tcp option maxseg size set 1220`",

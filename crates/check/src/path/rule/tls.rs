@@ -5,7 +5,7 @@ use super::{Judgement, evidence};
 use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{Leaf, TalkError, TlsSession, Trust};
-use crate::path::words::list;
+use crate::path::words::{list, quoted};
 use std::collections::BTreeSet;
 use twinstack_finding::{Evidence, Severity};
 
@@ -72,23 +72,24 @@ fn certificates(
         (true, false, false) => (other, false),
         (true, false, true) => return,
     };
-    let names = list(subjects.iter().map(|(address, _)| address.seen.address));
+    let addresses = || subjects.iter().map(|(address, _)| address.seen.address);
+    let named = quoted(addresses());
     let host = &view.plan.host;
     let message = match subjects.first() {
         Some((_, session)) if !session.leaf.covers => {
             format!(
-                "the certificate of `{names}` port {port} is not for `{host}` but for {}",
+                "the certificate of {named} port {port} is not for `{host}` but for {}",
                 shown_names(&session.leaf)
             )
         }
         Some((_, session)) if severe => {
             format!(
-                "the certificate of `{names}` port {port} is {}, that of the other family is fine",
+                "the certificate of {named} port {port} is {}, that of the other family is fine",
                 session.leaf.trust
             )
         }
         _ => format!(
-            "`{names}` port {port} shows another certificate than the other family, both valid for `{host}`"
+            "{named} port {port} shows another certificate than the other family, both valid for `{host}`"
         ),
     };
     let support = v6
@@ -99,7 +100,13 @@ fn certificates(
     let hint = format!(
         "give both listeners the same certificate (nginx: `listen 443 ssl;` and `listen [::]:443 ssl;` in one server block) and see with `openssl s_client -connect [ADDRESS]:{port} -servername {host}`"
     );
-    let mut found = finding("tls.cert-mismatch", names, message, support, hint);
+    let mut found = finding(
+        "tls.cert-mismatch",
+        list(addresses()),
+        message,
+        support,
+        hint,
+    );
     if !severe {
         // Users see nothing of it yet; one of the two will expire first.
         found.severity = Severity::Warning;

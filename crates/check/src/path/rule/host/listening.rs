@@ -7,7 +7,7 @@ use crate::path::local::Listener;
 use crate::path::observation::PortObservation;
 use crate::path::rule::view::Excuses;
 use crate::path::rule::{Judgement, evidence};
-use crate::path::words::list;
+use crate::path::words::{list, ports};
 use std::net::IpAddr;
 use twinstack_finding::{Evidence, Skipped};
 
@@ -29,10 +29,10 @@ pub(super) fn judge(host: &Host<'_>, judgement: &mut Judgement, excuses: &mut Ex
             .filter(|listener| listener.port == port && !listener.address.is_loopback())
             .collect(),
     };
-    let ports: Vec<Here<'_>> = host.plan.ports.iter().copied().map(here).collect();
-    not_on_v6(host, &ports, judgement, excuses);
-    only_on_v6(host, &ports, judgement, excuses);
-    mapped(host, &ports, judgement, excuses);
+    let among: Vec<Here<'_>> = host.plan.ports.iter().copied().map(here).collect();
+    not_on_v6(host, &among, judgement, excuses);
+    only_on_v6(host, &among, judgement, excuses);
+    mapped(host, &among, judgement, excuses);
 }
 
 /// The listeners of one port.
@@ -106,7 +106,7 @@ impl Here<'_> {
 
 fn not_on_v6(
     host: &Host<'_>,
-    ports: &[Here<'_>],
+    among: &[Here<'_>],
     judgement: &mut Judgement,
     excuses: &mut Excuses,
 ) {
@@ -114,21 +114,22 @@ fn not_on_v6(
         return;
     }
     let own = host.own(Family::V6);
-    let missing: Vec<&Here<'_>> = ports
+    let missing: Vec<&Here<'_>> = among
         .iter()
         .filter(|here| here.serves_v4() && here.missing_v6(&own))
         .collect();
     if missing.is_empty() {
         return;
     }
-    let names = list(missing.iter().map(|here| here.port));
+    let names = ports(missing.iter().map(|here| here.port));
+    let have = if missing.len() == 1 { "has" } else { "have" };
     excuses
         .closed
         .extend(missing.iter().map(|here| (Family::V6, here.port)));
     judgement.findings.push(finding(
         "host.not-listening-v6",
-        format!("port {names}"),
-        format!("port {names} has a listener on IPv4 and none on the IPv6 address: every IPv6 client is refused"),
+        names.clone(),
+        format!("{names} {have} a listener on IPv4 and none on the IPv6 address: every IPv6 client is refused"),
         missing.iter().map(|here| here.line(host)).collect(),
         format!("let the service listen on `[::]:{}` as well (nginx: `listen [::]:{0};` in every server block) and see with `ss -ltn`", missing.first().map_or(443, |here| here.port)),
     ));
@@ -136,11 +137,11 @@ fn not_on_v6(
 
 fn only_on_v6(
     host: &Host<'_>,
-    ports: &[Here<'_>],
+    among: &[Here<'_>],
     judgement: &mut Judgement,
     excuses: &mut Excuses,
 ) {
-    let surprised: Vec<&Here<'_>> = ports
+    let surprised: Vec<&Here<'_>> = among
         .iter()
         .filter(|here| {
             let any = |listener: &&&Listener| {
@@ -152,7 +153,7 @@ fn only_on_v6(
     if surprised.is_empty() || !host.has(Family::V4) {
         return;
     }
-    let names = list(surprised.iter().map(|here| here.port));
+    let names = ports(surprised.iter().map(|here| here.port));
     excuses
         .closed
         .extend(surprised.iter().map(|here| (Family::V4, here.port)));
@@ -162,15 +163,15 @@ fn only_on_v6(
     }
     judgement.findings.push(finding(
         "host.v6only-surprise",
-        format!("port {names}"),
-        format!("port {names} listens on `[::]` with IPV6_V6ONLY, nothing listens on IPv4, and an A record sends IPv4 clients here"),
+        names.clone(),
+        format!("the listener of {names} is on `[::]` with IPV6_V6ONLY, nothing listens on IPv4, and an A record sends IPv4 clients here"),
         support,
         format!("listen on both families by name (nginx: `listen {0};` beside `listen [::]:{0};`), or set `sysctl -w net.ipv6.bindv6only=0` and restart the service", surprised.first().map_or(443, |here| here.port)),
     ));
 }
 
 /// The same request over both families, through one socket.
-fn mapped(host: &Host<'_>, ports: &[Here<'_>], judgement: &mut Judgement, excuses: &mut Excuses) {
+fn mapped(host: &Host<'_>, among: &[Here<'_>], judgement: &mut Judgement, excuses: &mut Excuses) {
     let statuses = |family: Family, port: u16| -> Vec<(IpAddr, u16, Evidence)> {
         let of = host
             .seen
@@ -195,7 +196,7 @@ fn mapped(host: &Host<'_>, ports: &[Here<'_>], judgement: &mut Judgement, excuse
     };
     let mut denied = Vec::new();
     let mut support = Vec::new();
-    for here in ports
+    for here in among
         .iter()
         .filter(|here| here.dual().is_some() && !here.v4_socket())
     {
@@ -217,8 +218,8 @@ fn mapped(host: &Host<'_>, ports: &[Here<'_>], judgement: &mut Judgement, excuse
     excuses.answers.extend(denied.iter().copied());
     judgement.findings.push(finding(
         "host.mapped-address-acl",
-        format!("port {}", list(&denied)),
-        format!("the one `[::]` socket of port {} shows IPv4 clients as `::ffff:a.b.c.d`, and an access list that does not know that form denies them", list(&denied)),
+        ports(&denied),
+        format!("the `[::]` socket of {} shows IPv4 clients as `::ffff:a.b.c.d`, and an access list that does not know that form denies them", ports(&denied)),
         support,
         format!("use one socket a family (nginx: `listen {first};` and `listen [::]:{first} ipv6only=on;`), or write the list with `::ffff:0:0/96` in it"),
     ));

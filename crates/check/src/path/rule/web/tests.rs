@@ -1,5 +1,5 @@
 use super::*;
-use crate::path::observation::{PartObservation, TalkError};
+use crate::path::observation::{Answer, PartObservation, PartSide, TalkError};
 use crate::path::rule::fixture::{Scene, codes, healthy, silent_body};
 use std::time::Duration;
 
