@@ -7,6 +7,7 @@ use crate::path::Family;
 use crate::path::observation::{Leaf, TalkError, TlsSession, Trust};
 use crate::path::words::{list, quoted};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use twinstack_finding::{Evidence, Severity};
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
@@ -27,9 +28,11 @@ fn sessions<'v, 'a>(view: &'v View<'a>, family: Family, port: u16) -> Vec<Sessio
         .collect()
 }
 
-/// Whether a browser would accept it.
-fn good(leaf: &Leaf) -> bool {
-    leaf.covers && !matches!(leaf.trust, Trust::Distrusted(_))
+/// Whether a browser would accept it for the name that the user asked for; an address is no such name, and hardly any
+/// certificate lists one.
+fn good(view: &View<'_>, leaf: &Leaf) -> bool {
+    let literal = view.plan.host.parse::<IpAddr>().is_ok();
+    (leaf.covers || literal) && !matches!(leaf.trust, Trust::Distrusted(_))
 }
 
 fn certificates(
@@ -43,15 +46,15 @@ fn certificates(
         .iter()
         .map(|(_, session)| session.leaf.fingerprint.as_str())
         .collect();
-    let v4_good = v4.iter().all(|(_, session)| good(&session.leaf));
+    let v4_good = v4.iter().all(|(_, session)| good(view, &session.leaf));
     // With nothing to compare with, a bad certificate is what every user of the name sees over IPv6.
     let worse: Vec<_> = v6
         .iter()
-        .filter(|(_, session)| !good(&session.leaf) && v4_good)
+        .filter(|(_, session)| !good(view, &session.leaf) && v4_good)
         .copied()
         .collect();
     // IPv4 users see the warning instead.
-    let better = !v4_good && v6.iter().any(|(_, session)| good(&session.leaf));
+    let better = !v4_good && v6.iter().any(|(_, session)| good(view, &session.leaf));
     // Several leaves on IPv4 alone are servers that each have their own; then another one on IPv6 means nothing.
     let other: Vec<_> = v6
         .iter()
@@ -64,7 +67,7 @@ fn certificates(
         (false, _, _) => (worse, true),
         (true, true, _) => (
             v4.iter()
-                .filter(|(_, session)| !good(&session.leaf))
+                .filter(|(_, session)| !good(view, &session.leaf))
                 .copied()
                 .collect(),
             true,
@@ -261,6 +264,13 @@ mod tests {
         assert_eq!(codes(&scene), ["tls.cert-mismatch"]);
         assert_eq!(scene.findings()[0].severity, Severity::Failure);
         assert!(scene.findings()[0].message.contains("`other.lab.test`"));
+    }
+
+    #[test]
+    fn an_address_as_target_needs_no_certificate_of_its_own() {
+        let mut scene = with(&V6, |session| session.leaf.covers = false);
+        scene.plan.host = "2e00:5::80".to_owned();
+        assert!(codes(&scene).is_empty());
     }
 
     #[test]
