@@ -4,6 +4,7 @@
 //! (a lab does not last that long); when all ports are taken, the binding that was used least recently goes. Fragments
 //! are translated one by one: the first makes the others' way known, and whatever overtakes it is lost.
 
+pub(crate) mod gather;
 mod header;
 mod message;
 
@@ -51,7 +52,7 @@ pub(crate) struct Translator {
     hosts: BTreeMap<Outer, (Inner, Duration)>,
     /// Where the later fragments of a datagram from IPv4 go, by source, protocol and identification.
     fragments: VecDeque<((Ipv4Addr, u8, u32), Ipv6Addr)>,
-    /// Identification of the next IPv4 packet that may be fragmented.
+    /// Identification of the last IPv4 packet.
     next_id: u16,
 }
 
@@ -63,7 +64,7 @@ impl Translator {
             ports: BTreeMap::new(),
             hosts: BTreeMap::new(),
             fragments: VecDeque::new(),
-            next_id: 1,
+            next_id: 0,
         }
     }
 
@@ -77,9 +78,15 @@ impl Translator {
         destination == IpAddr::V4(self.address)
     }
 
-    /// IPv6 from inside becomes IPv4. What cannot be translated comes back, no longer whole.
-    pub(crate) fn outward(&mut self, mut packet: Packet, now: Duration) -> Result<Packet, Frame> {
-        if self.try_outward(&mut packet, now).is_none() {
+    /// IPv6 from inside becomes IPv4, which routers may fragment if it is small or was fragmented before. What cannot
+    /// be translated comes back, no longer whole.
+    pub(crate) fn outward(
+        &mut self,
+        mut packet: Packet,
+        was_fragmented: bool,
+        now: Duration,
+    ) -> Result<Packet, Frame> {
+        if self.try_outward(&mut packet, was_fragmented, now).is_none() {
             return Err(packet.frame);
         }
         reread(packet)
@@ -93,7 +100,12 @@ impl Translator {
         reread(packet)
     }
 
-    fn try_outward(&mut self, packet: &mut Packet, now: Duration) -> Option<()> {
+    fn try_outward(
+        &mut self,
+        packet: &mut Packet,
+        was_fragmented: bool,
+        now: Duration,
+    ) -> Option<()> {
         let headers = packet.headers;
         let (IpAddr::V6(source), IpAddr::V6(destination)) = (headers.source, headers.destination)
         else {
@@ -116,9 +128,14 @@ impl Translator {
             (None, Some(fragment)) if fragment.offset != 0 && has_ports(headers.protocol) => None,
             (None, _) => return None,
         };
-        let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1);
-        header::to_v4(&mut packet.frame, &headers, self.address, to, port, id)
+        let outer = header::Outer {
+            source: self.address,
+            destination: to,
+            id: self.next_id,
+            was_fragmented,
+        };
+        header::to_v4(&mut packet.frame, &headers, outer, port)
     }
 
     fn try_inward(&mut self, packet: &mut Packet, now: Duration) -> Option<()> {
@@ -240,7 +257,7 @@ fn port_of(headers: &Headers, end: Of) -> Option<(Kind, u16)> {
         Family::V4 => matches!(headers.icmp, Some((0 | 8, 0))),
         Family::V6 => matches!(headers.icmp, Some((128 | 129, 0))),
     };
-    // RFC 7915 4.2, 5.2: the checksum of a fragmented echo cannot be translated without the rest of it.
+    // Fragmented ones are gathered first.
     (is_echo && headers.fragment.is_none()).then_some((Kind::Echo, headers.echo_id?))
 }
 

@@ -12,6 +12,7 @@ mod router;
 use super::filter::Filters;
 use super::frame::{Frame, Pool};
 use super::nat64::Translator;
+use super::nat64::gather::Gatherer;
 use super::neighbour::{self, Question};
 use super::packet::{Mac, NotIp, Packet, ethertype};
 use super::pipe::{Fate, Lane, Pipe};
@@ -68,6 +69,8 @@ pub(crate) struct Switchboard {
     /// Kept only while [`keep_dropped`](Self::keep_dropped) is set.
     dropped: VecDeque<Dropped>,
     keeps_dropped: bool,
+    /// Fragments that wait for others before translation.
+    gatherer: Gatherer,
     /// Identification of the last datagram that a translator fragmented.
     fragment_id: u32,
     pool: Pool,
@@ -123,6 +126,7 @@ impl Switchboard {
             deliveries: VecDeque::new(),
             dropped: VecDeque::new(),
             keeps_dropped: false,
+            gatherer: Gatherer::default(),
             fragment_id: 0,
             pool: Pool::default(),
             stats: Stats::default(),

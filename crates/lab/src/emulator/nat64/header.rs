@@ -14,15 +14,29 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The largest IPv4 packet that may still be fragmented on its way (RFC 7915 5.1).
 const FRAGMENTABLE: usize = 1260;
 
-/// IPv6 becomes IPv4. `port` is the new source port or echo identifier; `id` marks the packet if it may be fragmented.
+/// The IPv4 side of a packet that goes out.
+#[derive(Clone, Copy)]
+pub(super) struct Outer {
+    pub(super) source: Ipv4Addr,
+    pub(super) destination: Ipv4Addr,
+    /// Marks the packet for the case that it is fragmented.
+    pub(super) id: u16,
+    /// It came in fragments, so that it may be fragmented again.
+    pub(super) was_fragmented: bool,
+}
+
+/// IPv6 becomes IPv4. `port` is the new source port or echo identifier.
 pub(super) fn to_v4(
     frame: &mut Frame,
     headers: &Headers,
-    from: Ipv4Addr,
-    to: Ipv4Addr,
+    outer: Outer,
     port: Option<u16>,
-    id: u16,
 ) -> Option<()> {
+    let Outer {
+        source: from,
+        destination: to,
+        ..
+    } = outer;
     let class = array_at::<2>(&frame.data, ETHERNET).map(u16::from_be_bytes)? >> 4;
     let hops = u8_at(&frame.data, ETHERNET + 7)?;
     let number = match headers.protocol {
@@ -43,8 +57,9 @@ pub(super) fn to_v4(
                 (fragment.offset / 8) | more,
             )
         }
-        None if is_whole_super_frame || total > FRAGMENTABLE => (id, 0x4000),
-        None => (id, 0),
+        None if outer.was_fragmented => (outer.id, 0),
+        None if is_whole_super_frame || total > FRAGMENTABLE => (outer.id, 0x4000),
+        None => (outer.id, 0),
     };
     let data = &mut *frame.data;
     let [_, class] = class.to_be_bytes();

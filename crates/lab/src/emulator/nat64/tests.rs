@@ -145,7 +145,7 @@ fn hosts_that_use_the_same_port_get_different_ones() {
             b"",
         ));
         translator
-            .outward(packet, Duration::ZERO)
+            .outward(packet, false, Duration::ZERO)
             .unwrap()
             .headers
             .ports
@@ -473,6 +473,82 @@ fn fragments_find_their_way_both_ways() {
     together[20..22].fill(0);
     crate::emulator::checksum::write_v4_header(&mut together, 14, 20).unwrap();
     assert!(is_sound(&mut whole(&together)));
+}
+
+/// Sends a packet in fragments, the last one first.
+fn send_in_fragments(net: &mut Net, host: usize, data: &[u8]) {
+    let whole_packet = whole(data);
+    let mut fragmenter = crate::emulator::fragment::Fragmenter::new(1280, 99);
+    let mut pool = crate::emulator::frame::Pool::default();
+    let fragments = std::iter::from_fn(|| fragmenter.next(&whole_packet, &mut pool));
+    for fragment in fragments.collect::<Vec<_>>().into_iter().rev() {
+        net.send_packet(host, fragment);
+    }
+}
+
+#[test]
+fn a_fragmented_echo_is_translated_both_ways() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(3000).collect();
+    let mut net = net();
+    send_in_fragments(
+        &mut net,
+        PHONE,
+        &packet(PHONE_ADDRESS, WWW_INSIDE, Protocol::Echo, [77, 0], &bytes),
+    );
+    let gather = |net: &mut Net, host| {
+        let mut gatherer = gather::Gatherer::default();
+        let mut pool = crate::emulator::frame::Pool::default();
+        let mut wholes = net.arrivals().into_iter().filter_map(|arrival| {
+            assert_eq!(arrival.host, host);
+            assert!(arrival.packet.headers.size <= 1500);
+            gatherer.gather(&mut pool, arrival.packet)
+        });
+        let mut whole = wholes.next().unwrap();
+        assert!(is_sound(&mut whole));
+        assert_eq!(payload(&whole), bytes);
+        assert!(wholes.next().is_none());
+        whole
+    };
+    let out = gather(&mut net, WWW);
+    assert_eq!(out.headers.icmp, Some((8, 0)));
+    let mut reply = packet(
+        WWW_OUTSIDE,
+        TRANSLATOR,
+        Protocol::Echo,
+        [out.headers.echo_id.unwrap(), 0],
+        &bytes,
+    );
+    // A reply instead of a request: the checksum changes with the type.
+    reply[34] = 0;
+    let sum = u16_at(&reply, 36).unwrap();
+    let sum = crate::emulator::checksum::adjust(sum, &[8, 0], &[0, 0]);
+    reply[36..38].copy_from_slice(&sum.to_be_bytes());
+    send_in_fragments(&mut net, WWW, &with_dont_fragment(reply, false));
+    let back = gather(&mut net, PHONE);
+    assert_eq!(
+        (back.headers.icmp, back.headers.echo_id),
+        (Some((129, 0)), Some(77))
+    );
+}
+
+#[test]
+fn an_echo_that_never_becomes_whole_is_forgotten() {
+    let mut gatherer = gather::Gatherer::default();
+    let mut pool = crate::emulator::frame::Pool::default();
+    for id in 0..100 {
+        let whole = whole(&packet(
+            PHONE_ADDRESS,
+            WWW_INSIDE,
+            Protocol::Echo,
+            [1, 0],
+            &[7; 2000],
+        ));
+        let first = crate::emulator::fragment::Fragmenter::new(1280, id).next(&whole, &mut pool);
+        for _ in 0..3 {
+            let copy = super::super::testing::whole(&first.as_ref().unwrap().frame.data);
+            assert!(gatherer.gather(&mut pool, copy).is_none());
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::{Packet, Place, Reason, Switchboard};
 use crate::emulator::GATEWAY_MAC;
 use crate::emulator::build::{self, Complaint};
 use crate::emulator::filter::Verdict;
+use crate::emulator::nat64::gather::Gatherer;
 use crate::emulator::packet::{is_routable_destination, is_routable_source, protocol};
 use crate::world::model::{FilterAction, FilterDirection, NetworkId};
 use std::net::IpAddr;
@@ -59,14 +60,21 @@ impl Switchboard {
     }
 
     /// Sends a packet to the core, as IPv4 if it is for translation.
-    fn send_out(&mut self, network: NetworkId, packet: Packet, now: Duration) {
+    fn send_out(&mut self, network: NetworkId, mut packet: Packet, now: Duration) {
         if !self.segments[network.0].translates(packet.headers.destination) {
             return self.enter(self.segments[network.0].up, packet, now);
+        }
+        let was_fragmented = packet.headers.fragment.is_some();
+        if Gatherer::wants(&packet) {
+            let Some(whole) = self.gatherer.gather(&mut self.pool, packet) else {
+                return;
+            };
+            packet = whole;
         }
         let Some(translator) = &mut self.segments[network.0].nat64 else {
             return;
         };
-        match translator.outward(packet, now) {
+        match translator.outward(packet, was_fragmented, now) {
             Ok(packet) => match self.network_of(packet.headers.destination) {
                 None => self.complain(network, packet, Complaint::NoRoute, now),
                 Some(target) if target == network => self.hand_over(network, packet, now),
@@ -82,10 +90,16 @@ impl Switchboard {
     fn bring_in(
         &mut self,
         network: NetworkId,
-        packet: Packet,
+        mut packet: Packet,
         now: Duration,
         then: fn(&mut Self, NetworkId, Packet, Duration),
     ) {
+        if Gatherer::wants(&packet) {
+            let Some(whole) = self.gatherer.gather(&mut self.pool, packet) else {
+                return;
+            };
+            packet = whole;
+        }
         let may_fragment = !packet.dont_fragment();
         let Some(translator) = &mut self.segments[network.0].nat64 else {
             return;
