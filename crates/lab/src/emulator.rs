@@ -2,7 +2,7 @@
 //!
 //! It reads and writes the hub ends of the hosts' veth pairs through AF_PACKET sockets with virtio headers, in one
 //! thread of its own; it needs no `tc`, `nft`, TUN device, kernel module or root. Everything that decides is pure and
-//! in [`switchboard`]; sockets, clock and threads are in [`edge`]; the recording of packets is in [`trace`].
+//! in `switchboard`; sockets, clock and threads are in `edge`; the recording of packets is in `trace`.
 //!
 //! What it is not: a switch that learns. Who has which address is what the world says; a host that takes another
 //! address by itself is not reached through a router.

@@ -5,31 +5,29 @@
 //!
 //! [`handle_frame`](Switchboard::handle_frame) takes a frame from a host's line, [`handle_time`](Switchboard::handle_time)
 //! lets everything happen that is due, [`poll_delivery`](Switchboard::poll_delivery) gives out what a host is to get,
-//! and [`next_deadline`](Switchboard::next_deadline) says when to come back. Routers are in [`router`].
+//! and [`next_deadline`](Switchboard::next_deadline) says when to come back. Switches are in [`switch`], routers in [`router`].
 
 mod router;
+mod switch;
 
+use super::build::Complaint;
+use super::bytes::array_at;
 use super::filter::Filters;
+use super::fragment::Fragmenter;
 use super::frame::{Frame, Pool};
 use super::nat64::Translator;
 use super::nat64::gather::Gatherer;
-use super::neighbour::{self, Question};
+use super::neighbour;
 use super::packet::{Mac, NotIp, Packet, ethertype};
 use super::pipe::{Fate, Lane, Pipe};
 use super::segment::Cutter;
 use super::stats::{Place, Reason, Stats};
 use super::{GATEWAY_MAC, ROUTER_LINK_LOCAL, host_mac};
-use crate::emulator::build::Complaint;
-use crate::emulator::bytes::array_at;
-use crate::emulator::fragment::Fragmenter;
 use crate::world::model::{Filter, HostId, Network, NetworkId, World};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
-
-/// The owner of duplicate addresses: somebody whom nobody will ever find.
-const IMPOSTOR_MAC: Mac = [0x02, 0x74, 0x73, 0xff, 0xff, 0xfe];
 
 /// A host interface's hub end, by its place in the list that the switchboard was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -266,79 +264,6 @@ impl Switchboard {
     /// What happened so far.
     pub(crate) fn stats(&self) -> Stats {
         self.stats
-    }
-
-    /// Answers neighbour talk at once, past all lines: it is the emulator's own plumbing, not what a world is about.
-    fn handle_question(&mut self, port: PortId, question: Question, frame: Frame) {
-        let PortState {
-            network,
-            dad_failed,
-            ..
-        } = &self.ports[port.0];
-        let answer = match question {
-            Question::Who { target, asker, mac } => match self.owner(*network, target) {
-                None => return self.switch_at_once(port, frame),
-                Some((owner, _)) if owner == self.ports[port.0].mac => None,
-                Some((owner, is_router)) => {
-                    neighbour::answer(&mut self.pool, target, owner, asker, mac, is_router)
-                }
-            },
-            Question::Duplicate {
-                target: IpAddr::V6(target),
-            } if dad_failed.contains(&target) => {
-                neighbour::conflict(&mut self.pool, target, IMPOSTOR_MAC)
-            }
-            Question::Duplicate { .. } => None,
-            Question::Other => return self.switch_at_once(port, frame),
-        };
-        self.pool.recycle(frame.data);
-        if let Some(answer) = answer {
-            self.deliver(port, answer, 0);
-        }
-    }
-
-    /// Who has an address in a network, and whether that is the router.
-    fn owner(&self, network: NetworkId, address: IpAddr) -> Option<(Mac, bool)> {
-        let segment = &self.segments[network.0];
-        if segment.is_router(address) || segment.is_translator(address) {
-            return Some((GATEWAY_MAC, true));
-        }
-        let port = segment.owners.get(&address)?;
-        Some((self.ports[port.0].mac, false))
-    }
-
-    /// Switches a frame that passes no line.
-    fn switch_at_once(&mut self, from: PortId, frame: Frame) {
-        self.switch(from, frame, |board, port, frame| {
-            board.deliver(port, frame, 0);
-        });
-    }
-
-    /// Gives a frame to the host whose it is, or copies to all others for group addresses and unknown ones.
-    fn switch(
-        &mut self,
-        from: PortId,
-        frame: Frame,
-        mut give: impl FnMut(&mut Self, PortId, Frame),
-    ) {
-        let to = array_at::<6>(&frame.data, 0).unwrap_or(GATEWAY_MAC);
-        let network = self.ports[from.0].network.0;
-        let mut ports = self.segments[network].ports.iter().copied();
-        match ports.find(|port| self.ports[port.0].mac == to) {
-            Some(port) if port != from => return give(self, port, frame),
-            None if to != GATEWAY_MAC => {
-                for index in 0..self.segments[network].ports.len() {
-                    let port = self.segments[network].ports[index];
-                    if port != from
-                        && let Some(copy) = self.copy(&frame)
-                    {
-                        give(self, port, copy);
-                    }
-                }
-            }
-            _ => {}
-        }
-        self.pool.recycle(frame.data);
     }
 
     fn copy(&mut self, frame: &Frame) -> Option<Frame> {
