@@ -11,13 +11,16 @@ need_programs() {
     done
     # C headers come with no program of their own.
     [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+    # curl and cargo only recommend them.
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] ||
+        missing+=(ca-certificates)
     [ ${#missing[@]} -eq 0 ] && return
     if ! command -v apt-get >/dev/null 2>&1; then
         say "missing: ${missing[*]} (names of Debian packages)"
         say "this machine has no apt-get; install their equivalents, then run this again"
         exit 2
     fi
-    local as_root=()
+    as_root=()
     if [ "$(id -u)" -ne 0 ]; then
         if command -v sudo >/dev/null 2>&1 && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
             as_root=(sudo)
@@ -32,6 +35,8 @@ need_programs() {
     # The servers are only ever started inside the lab: their packages must not start them on this machine.
     local policy=/usr/sbin/policy-rc.d ours=
     if [ ! -e $policy ]; then
+        # Gone again, whatever ends this.
+        trap '"${as_root[@]}" rm -f '"$policy" EXIT
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
         "${as_root[@]}" chmod 755 $policy
         ours=yes
@@ -42,7 +47,10 @@ need_programs() {
             "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
                 apt-get install -q -y --no-install-recommends "${missing[@]}"
     } >&2 </dev/null || status=$?
-    [ -z "$ours" ] || "${as_root[@]}" rm -f $policy
+    if [ -n "$ours" ]; then
+        "${as_root[@]}" rm -f $policy
+        trap - EXIT
+    fi
     if [ $status -ne 0 ]; then
         say "installing failed; read the messages above"
         exit 2
