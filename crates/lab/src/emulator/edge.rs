@@ -72,7 +72,10 @@ pub fn start(world: &World, ports: Vec<Port>, trace: Option<File>) -> io::Result
         .iter()
         .map(|port| (port.host, port.interface))
         .collect();
-    let mut board = Switchboard::new(world, &interfaces);
+    let Some(mut board) = Switchboard::new(world, &interfaces) else {
+        let message = "a port of the emulator belongs to no interface of the world";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    };
     if recorder.is_some() {
         board.keep_dropped();
     }

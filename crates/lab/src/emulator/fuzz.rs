@@ -50,7 +50,9 @@ pub fn fuzz_frame(data: &[u8]) {
         mobile.uplink.down.v4.loss = 0.5;
         mobile.uplink.up.v4.mtu = Some(1300);
     }
-    let mut board = Switchboard::new(&world, &sample::INTERFACES);
+    let Some(mut board) = Switchboard::new(&world, &sample::INTERFACES) else {
+        return;
+    };
     board.keep_dropped();
     let mut now = Duration::ZERO;
     let mut rest = data;

@@ -114,8 +114,8 @@ struct Segment {
 }
 
 impl Switchboard {
-    /// A world's network, with these host interfaces attached.
-    pub(crate) fn new(world: &World, interfaces: &[(HostId, usize)]) -> Self {
+    /// A world's network, with these host interfaces attached; `None` when the world does not have them.
+    pub(crate) fn new(world: &World, interfaces: &[(HostId, usize)]) -> Option<Self> {
         let mut board = Self {
             ports: Vec::new(),
             segments: Vec::new(),
@@ -153,15 +153,8 @@ impl Switchboard {
         }
         for (host, number) in interfaces {
             let port = PortId(board.ports.len());
-            let found = world
-                .hosts
-                .get(host.0)
-                .and_then(|host| host.interfaces.get(*number));
-            let Some(interface) = found.filter(|found| found.network.0 < board.segments.len())
-            else {
-                debug_assert!(false, "{host:?} has no interface {number}");
-                continue;
-            };
+            let interface = world.hosts.get(host.0)?.interfaces.get(*number)?;
+            board.segments.get(interface.network.0)?;
             let up = add(&mut board, &interface.link.up, PipeEnd::Switch(port));
             let down = add(&mut board, &interface.link.down, PipeEnd::Host(port));
             let segment = &mut board.segments[interface.network.0];
@@ -185,7 +178,7 @@ impl Switchboard {
             });
         }
         board.set_filters(&world.filters);
-        board
+        Some(board)
     }
 
     /// Replaces the filters of all routers; packets on their way meet the new ones.

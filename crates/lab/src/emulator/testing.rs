@@ -262,7 +262,7 @@ impl Net {
         let mut world = sample::world();
         change(&mut world);
         Self {
-            board: Switchboard::new(&world, &sample::INTERFACES),
+            board: Switchboard::new(&world, &sample::INTERFACES).unwrap(),
             now: Duration::ZERO,
         }
     }

@@ -184,3 +184,15 @@ fn a_trace_that_cannot_be_written_is_an_error_at_the_end() {
     let error = start(&sample::world(), interfaces, Some(full)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
 }
+
+#[test]
+fn a_port_that_the_world_does_not_have_is_refused() {
+    let (near, _far) = UnixDatagram::pair().unwrap();
+    let port = Port {
+        host: HostId(9),
+        interface: 0,
+        socket: near.into(),
+    };
+    let error = start(&sample::world(), vec![port], None).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}

@@ -687,7 +687,7 @@ fn dropped_packets_say_why_and_where() {
         world.filters.push(filter(1, In, Drop));
         world
     };
-    let mut board = Switchboard::new(&world, &crate::emulator::sample::INTERFACES);
+    let mut board = Switchboard::new(&world, &crate::emulator::sample::INTERFACES).unwrap();
     board.keep_dropped();
     board.handle_frame(PortId(CLIENT), whole(&udp(V6, 10)).frame, MS);
     let dropped = board.poll_dropped().unwrap();
