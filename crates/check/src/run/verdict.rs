@@ -47,6 +47,8 @@ impl Run<'_> {
             skipped: judged.skipped,
             notes,
         };
+        let unserved = unserved_note(&report.findings, &report.table);
+        report.notes.extend(unserved);
         report.tidy();
         report
     }
@@ -209,22 +211,72 @@ fn existence(seen: &Seen) -> Existence {
 }
 
 /// The worst finding decides, unless there was nothing to look at.
+/// One word over everything. What no rule has a code for still counts here: a service that nobody was served by, on
+/// either family, is not ready, and a family that could not be looked at leaves the question open.
 fn verdict(existence: Existence, findings: &[Finding], table: &[Row]) -> Verdict {
     let worst = findings.iter().map(|finding| finding.severity).max();
-    let looked = table.is_empty()
-        || table.iter().any(|row| {
-            [&row.tcp, &row.tls, &row.http, &row.quic]
-                .iter()
-                .any(|phase| matches!(phase, Phase::Ok { .. } | Phase::Failed { .. }))
-        });
     match (existence, worst) {
         (Existence::NoSuchName, _) => Verdict::NoSuchName,
         (_, Some(Severity::Failure)) => Verdict::NotReady,
         (Existence::Unknown, _) => Verdict::Unknown,
-        _ if !looked => Verdict::Unknown,
+        _ if !looked(table) => Verdict::Unknown,
+        _ if !unserved(table).is_empty() => Verdict::NotReady,
         (Existence::Exists, Some(Severity::Warning)) => Verdict::ReadyWithWarnings,
         (Existence::Exists, Some(Severity::Info) | None) => Verdict::Ready,
     }
+}
+
+/// Whether anything was tried, and over IPv6 too if there are IPv6 addresses.
+fn looked(table: &[Row]) -> bool {
+    let tried = |row: &Row| {
+        [&row.tcp, &row.tls, &row.http, &row.quic]
+            .iter()
+            .any(|phase| matches!(phase, Phase::Ok { .. } | Phase::Failed { .. }))
+    };
+    let mut v6 = table.iter().filter(|row| row.address.is_ipv6()).peekable();
+    let all_v6 = v6.peek().is_none() || v6.any(tried);
+    table.is_empty() || (table.iter().any(tried) && all_v6)
+}
+
+/// The rows that take connections and then do not serve, and all rows when not one of them serves.
+fn unserved(table: &[Row]) -> Vec<&Row> {
+    let failed = |phase: &Phase| matches!(phase, Phase::Failed { .. });
+    // A status of 500 and above is an answer, but no service.
+    let refuses =
+        |phase: &Phase| matches!(phase, Phase::Ok { detail, .. } if detail.starts_with('5'));
+    let open = |row: &Row| matches!(row.tcp, Phase::Ok { .. });
+    let ports: Vec<&Row> = table.iter().filter(|row| row.port != 0).collect();
+    let tried = ports.iter().any(|row| open(row) || failed(&row.tcp));
+    let silent: Vec<&Row> = ports
+        .iter()
+        .filter(|row| open(row) && (failed(&row.tls) || failed(&row.http) || refuses(&row.http)))
+        .copied()
+        .collect();
+    if tried && !ports.iter().any(|row| open(row)) {
+        return ports;
+    }
+    silent
+}
+
+/// What the verdict saw that no finding speaks of.
+fn unserved_note(findings: &[Finding], table: &[Row]) -> Option<String> {
+    let rows = unserved(table);
+    if rows.is_empty()
+        || findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Failure)
+    {
+        return None;
+    }
+    let places: BTreeSet<String> = rows
+        .iter()
+        .map(|row| format!("`{}` port {}", row.address, row.port))
+        .collect();
+    let places: Vec<String> = places.into_iter().collect();
+    Some(format!(
+        "nobody is served by {}: see the table for where each stops",
+        places.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -242,6 +294,48 @@ mod tests {
             http: Phase::NotReached,
             quic: Phase::NotApplicable,
         }
+    }
+
+    #[test]
+    fn a_service_that_serves_nobody_is_not_ready() {
+        let check = |http: Phase, expected| {
+            let row = Row { http, ..open() };
+            assert_eq!(verdict(Existence::Exists, &[], &[row]), expected);
+        };
+        let ok = |detail: &str| Phase::Ok {
+            elapsed_seconds: 0.02,
+            detail: detail.to_owned(),
+        };
+        check(ok("200"), Verdict::Ready);
+        check(ok("404"), Verdict::Ready);
+        check(ok("503"), Verdict::NotReady);
+        let stalled = Phase::Failed {
+            elapsed_seconds: 5.0,
+            detail: "stalled".to_owned(),
+        };
+        check(stalled.clone(), Verdict::NotReady);
+        assert_eq!(
+            verdict(Existence::Exists, &[], &[row(stalled)]),
+            Verdict::NotReady
+        );
+        let row = Row {
+            http: ok("503"),
+            ..open()
+        };
+        assert!(unserved_note(&[], &[row]).is_some_and(|note| note.contains("port 443")));
+    }
+
+    #[test]
+    fn a_vantage_without_ipv6_leaves_the_question_open() {
+        let skipped = row(Phase::Skipped {
+            detail: "no IPv6 here".to_owned(),
+        });
+        let v4 = Row {
+            address: "198.51.100.80".parse().unwrap(),
+            ..open()
+        };
+        let verdict = verdict(Existence::Exists, &[], &[skipped, v4]);
+        assert_eq!(verdict, Verdict::Unknown);
     }
 
     fn open() -> Row {
