@@ -70,7 +70,7 @@ pub(crate) fn skipped(plan: &Plan, seen: &PathObservation) -> Vec<Skipped> {
     if refused(&EchoRefusal::NotAllowed) {
         skipped.push(Skipped {
             what: "ICMP and ICMPv6 echo (reachability, fragments)".to_owned(),
-            why: "no permission for ICMP sockets: put the group into `net.ipv4.ping_group_range` or give CAP_NET_RAW; round trips and loss were measured with TCP".to_owned(),
+            why: "no permission for ICMP sockets: put the group into `net.ipv4.ping_group_range` or give CAP_NET_RAW; where both families answer, round trips and loss come from TCP".to_owned(),
         });
     }
     for address in &seen.addresses {

@@ -6,7 +6,7 @@ use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{PortObservation, Talk, TalkError};
 use crate::path::port::SMALL_SEGMENT;
-use crate::path::words::{list, quoted};
+use crate::path::words::{list, quoted, span};
 use twinstack_finding::Evidence;
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
@@ -31,6 +31,11 @@ fn black_hole(view: &View<'_>, judgement: &mut Judgement) {
             .iter()
             .flat_map(|port| pair(address, port))
     });
+    let through = if holes.iter().any(|address| address.family == Family::V6) {
+        "ICMPv6 type 2 (Packet Too Big) through at every firewall (`nft add rule inet filter forward icmpv6 type packet-too-big accept`)"
+    } else {
+        "ICMP type 3 code 4 (fragmentation needed) through at every firewall (`nft add rule ip filter forward icmp type destination-unreachable accept`)"
+    };
     judgement.findings.push(finding(
         "reach.pmtu-blackhole",
         addresses,
@@ -38,7 +43,7 @@ fn black_hole(view: &View<'_>, judgement: &mut Judgement) {
             "packets of full size to or from {} vanish: silence at the default segment size, an answer with {SMALL_SEGMENT}-byte segments", quoted(holes.iter().map(|address| address.seen.address))
         ),
         support.collect(),
-        "let ICMPv6 type 2 (Packet Too Big) through at every firewall (`nft add rule inet filter forward icmpv6 type packet-too-big accept`); until then clamp: `nft add rule inet filter forward tcp flags syn tcp option maxseg size set 1220`",
+        format!("let {through}; until then clamp: `nft add rule inet filter forward tcp flags syn tcp option maxseg size set {SMALL_SEGMENT}`"),
     ));
 }
 
@@ -83,38 +88,42 @@ fn pair(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
     support
 }
 
+/// Handshakes that nobody answers: over IPv6, or over IPv4 while IPv6 hides it.
 fn stall(view: &View<'_>, judgement: &mut Judgement) {
     let mut subjects = Vec::new();
     let mut support = Vec::new();
-    for address in view.of(Family::V6).filter(|address| address.sound()) {
+    for address in view.addresses.iter().filter(|address| address.sound()) {
         for port in &address.seen.ports {
             let Some(error) = unfinished(port) else {
                 continue;
             };
-            let finished_on_v4 = view.of(Family::V4).any(|v4| {
-                v4.seen
-                    .port(port.port)
-                    .is_some_and(|port| port.tls().is_some())
-            });
-            let silent = matches!(error, TalkError::Stalled { .. });
-            if !silent && !finished_on_v4 {
+            let finished = view
+                .open_elsewhere(address.family, port.port)
+                .find_map(|other| {
+                    let port = other.seen.port(port.port)?;
+                    port.tls()?;
+                    Some((other, port))
+                });
+            // What is closed or garbled on both families is no matter of families.
+            if finished.is_none() && !matches!(error, TalkError::Stalled { .. }) {
                 continue;
             }
             subjects.push(format!("{} port {}", address.seen.address, port.port));
             support.extend(handshakes(address, port));
-            let v4 = view.of(Family::V4).find_map(|v4| {
-                let port = v4.seen.port(port.port)?;
-                port.tls()?;
-                handshakes(v4, port).pop()
-            });
-            support.extend(v4);
+            support.extend(finished.and_then(|(other, port)| handshakes(other, port).pop()));
         }
     }
-    let Some(first) = subjects.first() else {
+    if subjects.is_empty() {
         return;
-    };
+    }
     let message = format!(
-        "`{first}` accepts connections, but the TLS handshake is never answered: a device in between, or a dead backend behind the IPv6 listener"
+        "{} {} connections, but the TLS handshake is never answered: a device in between, or a dead backend behind the listener",
+        quoted(&subjects),
+        if subjects.len() == 1 {
+            "accepts"
+        } else {
+            "accept"
+        },
     );
     let hint = "on the server look whether the handshake arrives (`tcpdump -ni any 'ip6 and tcp port 443'`), then whether the balancer's IPv6 pool has living backends";
     judgement.findings.push(finding(
@@ -148,12 +157,8 @@ fn handshakes(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence
             .segment
             .map_or_else(String::new, |size| format!(" with TCP_MAXSEG {size}"));
         let saw = match &step.outcome {
-            Ok(session) => format!(
-                "{} after {}",
-                session.version,
-                crate::path::words::span(step.took)
-            ),
-            Err(error) => format!("{error} after {}", crate::path::words::span(step.took)),
+            Ok(session) => format!("{} after {}", session.version, span(step.took)),
+            Err(error) => format!("{error} after {}", span(step.took)),
         };
         Some(evidence(
             format!(
@@ -250,6 +255,17 @@ mod tests {
     fn a_handshake_silent_at_every_segment_size_is_a_stall() {
         let mut scene = healthy();
         for address in ["2e00:5::80", "2e00:5::81"] {
+            let port = scene.port(address, 443);
+            port.talks = vec![silent_handshake(), silent_handshake()];
+            port.small_talks = vec![silent_handshake()];
+        }
+        assert_eq!(codes(&scene), ["tls.stall"]);
+    }
+
+    #[test]
+    fn a_handshake_silent_on_v4_only_is_a_stall_too() {
+        let mut scene = healthy();
+        for address in ["198.51.100.80", "198.51.100.81"] {
             let port = scene.port(address, 443);
             port.talks = vec![silent_handshake(), silent_handshake()];
             port.small_talks = vec![silent_handshake()];

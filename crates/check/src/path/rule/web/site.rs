@@ -23,11 +23,10 @@ pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) -> BTreeSet<(IpA
     strange
 }
 
-fn with_pages<'v, 'a>(
-    view: &'v View<'a>,
-    family: Family,
-    port: u16,
-) -> Vec<(&'v AddressView<'a>, &'v PortObservation)> {
+/// An address and a port of it that shows a page.
+type Shown<'v, 'a> = (&'v AddressView<'a>, &'v PortObservation);
+
+fn with_pages<'v, 'a>(view: &'v View<'a>, family: Family, port: u16) -> Vec<Shown<'v, 'a>> {
     let addresses = view.of(family).filter(|address| address.sound());
     let ports = addresses.filter_map(|address| Some((address, address.seen.port(port)?)));
     ports.filter(|(_, port)| port.page().is_some()).collect()
@@ -78,7 +77,10 @@ fn vhost(view: &View<'_>, among: &[u16], judgement: &mut Judgement) -> BTreeSet<
             ports(on)
         )
     });
-    let message = format!("over IPv6 {}", parts.collect::<Vec<_>>().join("; "));
+    let message = format!(
+        "unlike the other family, {}",
+        parts.collect::<Vec<_>>().join("; ")
+    );
     let subjects: BTreeSet<IpAddr> = places.iter().map(|(address, _)| *address).collect();
     judgement.findings.push(finding(
         "http.vhost-mismatch",
@@ -91,54 +93,56 @@ fn vhost(view: &View<'_>, among: &[u16], judgement: &mut Judgement) -> BTreeSet<
 }
 
 fn strangers(view: &View<'_>, port: u16) -> Vec<Stranger> {
-    let v4 = with_pages(view, Family::V4, port);
-    let known: BTreeSet<Identity> = v4
-        .iter()
-        .flat_map(|(_, port)| port.pages())
-        .map(Identity::of)
-        .collect();
-    let Some(usual) = v4
-        .first()
-        .and_then(|(_, port)| port.page())
-        .map(Identity::of)
-    else {
-        return Vec::new();
+    let (v4, v6) = (
+        with_pages(view, Family::V4, port),
+        with_pages(view, Family::V6, port),
+    );
+    let identities = |pages: &[Shown<'_, '_>]| -> Vec<Identity> {
+        pages
+            .iter()
+            .flat_map(|(_, port)| port.pages())
+            .map(Identity::of)
+            .collect()
     };
-    let shown = with_pages(view, Family::V6, port)
-        .into_iter()
-        .filter_map(|(address, seen)| {
-            if seen.pages().any(|page| known.contains(&Identity::of(page))) {
-                return None;
-            }
-            let page = seen.page()?;
-            Some(Stranger {
-                address: address.seen.address,
-                port,
-                difference: Identity::of(page).differences(&usual),
-                line: response(address, seen, page),
-            })
-        });
+    let (on_v4, on_v6) = (identities(&v4), identities(&v6));
+    let shown = v6.iter().filter_map(|(address, seen)| {
+        if seen.pages().any(|page| on_v4.contains(&Identity::of(page))) {
+            return None;
+        }
+        let page = seen.page()?;
+        Some(Stranger {
+            address: address.seen.address,
+            port,
+            difference: Identity::of(page).differences(on_v4.first()?),
+            line: response(address, seen, page),
+        })
+    });
     let silent = unanswered(view, port)
         .into_iter()
-        .map(|(address, seen, error)| {
+        .filter_map(|(address, seen, error)| {
+            let usual = match address.family {
+                Family::V4 => on_v6.first()?,
+                Family::V6 => on_v4.first()?,
+            };
             let at = seen.talk().map_or(seen.connect.at, |talk| talk.at);
-            Stranger {
+            Some(Stranger {
                 address: address.seen.address,
                 port,
                 difference: format!("no response instead of status {}", usual.status),
                 line: evidence(requested(view.plan, address, port), error, at),
-            }
+            })
         });
     shown.chain(silent).collect()
 }
 
-/// IPv6 addresses where the request was taken and no response came, in words.
+/// Addresses where the request was taken and no response came, in words.
 fn unanswered<'v, 'a>(
     view: &'v View<'a>,
     port: u16,
 ) -> Vec<(&'v AddressView<'a>, &'v PortObservation, String)> {
     let silent = view
-        .of(Family::V6)
+        .addresses
+        .iter()
         .filter(|address| address.sound())
         .filter_map(|address| {
             // A backend that says nothing inside TLS says nothing elsewhere either: one fault, found as `tls.stall`.

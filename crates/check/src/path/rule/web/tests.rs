@@ -74,6 +74,15 @@ fn no_response_over_v6_alone_is_a_difference() {
 }
 
 #[test]
+fn no_response_over_v4_alone_is_a_difference_too() {
+    let mut scene = healthy();
+    for address in ["198.51.100.80", "198.51.100.81"] {
+        scene.port(address, 80).talks = vec![silent_body(), silent_body()];
+    }
+    assert_eq!(codes(&scene), ["http.vhost-mismatch"]);
+}
+
+#[test]
 fn another_body_under_the_same_identity_is_another_content() {
     let scene = with(&V6, |page| {
         page.body = format!(
