@@ -30,12 +30,18 @@ pub(crate) fn round_trips(lab: &Lab, count: usize) -> io::Result<Vec<Duration>> 
         for number in 0..count {
             let started = Instant::now();
             socket.send(&number.to_be_bytes())?;
-            match socket.recv(&mut data) {
-                // The first one waits for neighbour discovery.
-                Ok(_) if number > 0 => times.push(started.elapsed()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            let came_back = loop {
+                match socket.recv(&mut data) {
+                    // An answer to an earlier one that was given up.
+                    Ok(length) if data[..length] != number.to_be_bytes() => {}
+                    Ok(_) => break true,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break false,
+                    Err(error) => return Err(error),
+                }
+            };
+            // The first one waits for neighbour discovery.
+            if came_back && number > 0 {
+                times.push(started.elapsed());
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -39,6 +39,7 @@ fn main() -> io::Result<ExitCode> {
         0.5
     };
     space::enter_user_namespace()?;
+    warn_of_small_buffers();
     let mut met = true;
     if wants("delay") {
         met &= measure_delay()?;
@@ -55,6 +56,19 @@ fn main() -> io::Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// What the kernel may hold for a socket decides how long the emulator may be kept off its core before frames are lost.
+fn warn_of_small_buffers() {
+    const ENOUGH: u64 = 4 << 20;
+    let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").unwrap_or_default();
+    if let Ok(bytes) = text.trim().parse::<u64>()
+        && bytes < ENOUGH
+    {
+        println!(
+            "net.core.rmem_max is {bytes}: with less than {ENOUGH} bulk transfers lose frames"
+        );
+    }
 }
 
 fn verdict(met: bool) -> &'static str {
