@@ -1,0 +1,1 @@
+//! Connect by name over IPv6 and IPv4, whatever the network does.

@@ -1,0 +1,1 @@
+//! Happy Eyeballs for programs that have none.
