@@ -53,6 +53,9 @@ pub(crate) struct Plan {
     pub(crate) ports: Vec<u16>,
     /// `https` or `http` if the target said so; otherwise the port decides.
     pub(crate) scheme: Option<String>,
+    /// The port that the target itself named, as in `https://host:80`: there `scheme` rules, whatever is usual on that
+    /// number.
+    pub(crate) scheme_port: Option<u16>,
     /// Path and query of every request, beginning with `/`.
     pub(crate) path: String,
     /// What kind of service it is: what is said after the connection opens.
@@ -90,6 +93,9 @@ impl Plan {
                 _ => Speech::Nothing,
             },
             Profile::Web => match (port, self.scheme.as_deref()) {
+                // `https://host:80` says it; elsewhere numbers are better than the scheme of another port.
+                (_, Some("https")) if self.scheme_port == Some(port) => Speech::Https,
+                (_, Some("http")) if self.scheme_port == Some(port) => Speech::Http,
                 (80 | 8080, _) => Speech::Http,
                 (443 | 8443, _) | (_, Some("https")) => Speech::Https,
                 _ => Speech::Http,

@@ -306,6 +306,7 @@ impl<'a> Run<'a> {
             addresses,
             ports: options.effective_ports(),
             scheme: options.target.scheme.clone(),
+            scheme_port: options.target.port,
             path: options.target.path.clone(),
             profile: options.profile,
             timeout: options.timeout,

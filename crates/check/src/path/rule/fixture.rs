@@ -29,6 +29,7 @@ pub(in crate::path) fn plan(addresses: &[&str], ports: &[u16]) -> Plan {
             .collect(),
         ports: ports.to_vec(),
         scheme: None,
+        scheme_port: None,
         path: "/".to_owned(),
         profile: Profile::Web,
         timeout: Duration::from_secs(5),
