@@ -4,6 +4,8 @@
 //! never skips silently: it names the test and what was missing on standard error and, when `cargo xtask test` runs,
 //! in the list that closes the run.
 
+pub mod recording;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

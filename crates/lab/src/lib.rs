@@ -23,6 +23,7 @@
 pub mod emulator;
 mod runtime;
 mod service;
+pub mod trace;
 pub mod world;
 
 pub use runtime::{

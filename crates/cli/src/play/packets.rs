@@ -3,17 +3,11 @@
 //! A visit begins with the client's first DNS query and ends with the first byte of a response. Nothing here asks the
 //! client, and nothing here panics, whatever the file holds.
 
-mod pcapng;
-mod segment;
-
-pub(crate) use pcapng::frames;
-
 use super::story::{FromPackets, Handshake};
-use pcapng::Frame;
-use segment::{Content, Segment, segment};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use twinstack_lab::trace::{Content, Frame, Segment, segment};
 use twinstack_lab::world::model::Family;
 
 const DNS: u16 = 53;
@@ -170,9 +164,9 @@ fn event(segment: &Segment<'_>, watched: &Watched) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    use super::pcapng::tests as file;
-    use super::segment::tests::{PUSH, SYN, SYN_ACK, tcp, udp};
     use super::*;
+    use twinstack_lab::trace;
+    use twinstack_testkit::recording::{self as file, PUSH, SYN, SYN_ACK, tcp, udp};
 
     const QUERY: &[u8] = &[0, 1, 0x01, 0];
     const ANSWER: &[u8] = &[0, 1, 0x81, 0x80];
@@ -190,7 +184,7 @@ mod tests {
         for (at, frame) in packets {
             recording.extend(file::packet(0, Duration::from_millis(START + at), frame));
         }
-        visit(&frames(&recording).unwrap(), &watched())
+        visit(&trace::read(&recording).unwrap(), &watched())
     }
 
     fn watched() -> Watched {
@@ -310,7 +304,7 @@ mod tests {
         add(0, 0, &udp(CLIENT4, RESOLVER, QUERY));
         add(1, 0, &udp("192.0.2.11:40000", RESOLVER, QUERY));
         add(1, 31_000, &udp(CLIENT4, RESOLVER, QUERY));
-        let frames = frames(&recording).unwrap();
+        let frames = trace::read(&recording).unwrap();
         assert_eq!(visit(&frames, &watched()), None);
     }
 }

@@ -52,7 +52,7 @@ impl Recording {
     /// Writes what the packets say beside every number of the story. The lab must have ended.
     pub(super) fn fill(&self, story: &mut Story) -> anyhow::Result<()> {
         let file = std::fs::read(&self.path).context("reading the recording")?;
-        let frames = packets::frames(&file).context("reading the recording")?;
+        let frames = twinstack_lab::trace::read(&file).context("reading the recording")?;
         for run in story.runs_mut() {
             run.from_packets = run
                 .watched

@@ -6,6 +6,9 @@
 pub(crate) mod recorder;
 
 use super::bytes::field;
+use crate::trace::pcapng::{
+    BYTE_ORDER, ENHANCED_PACKET, INTERFACE, OPTION_NAME, OPTION_RESOLUTION, SECTION,
+};
 
 /// The name of the interface of dropped packets.
 pub(crate) const DROPPED: &str = "lab:dropped";
@@ -38,20 +41,15 @@ pub(crate) struct Record<'a> {
     pub comment: Option<&'a str>,
 }
 
-const SECTION: u32 = 0x0a0d_0d0a;
-const INTERFACE: u32 = 1;
-const ENHANCED_PACKET: u32 = 6;
 const ETHERNET_LINK: u16 = 1;
 const OPTION_COMMENT: u16 = 1;
 const OPTION_FLAGS: u16 = 2;
-const OPTION_NAME: u16 = 2;
-const OPTION_RESOLUTION: u16 = 9;
 const OPTION_APPLICATION: u16 = 4;
 
 /// Writes the section header and the descriptions of the interfaces.
 pub(crate) fn write_start<'a>(out: &mut Vec<u8>, interfaces: impl IntoIterator<Item = &'a str>) {
     block(out, SECTION, |out| {
-        out.extend(0x1a2b_3c4d_u32.to_ne_bytes());
+        out.extend(BYTE_ORDER.to_ne_bytes());
         out.extend(1_u16.to_ne_bytes());
         out.extend(0_u16.to_ne_bytes());
         // The section's length is not known: it ends with the file.

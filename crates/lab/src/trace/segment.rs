@@ -17,28 +17,38 @@ const UDP: u8 = 17;
 
 /// One TCP segment or UDP datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Segment<'a> {
-    pub(crate) from: SocketAddr,
-    pub(crate) to: SocketAddr,
-    pub(crate) content: Content<'a>,
+pub struct Segment<'a> {
+    /// The sender.
+    pub from: SocketAddr,
+    /// The receiver.
+    pub to: SocketAddr,
+    /// What the sender says.
+    pub content: Content<'a>,
 }
 
 /// What it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content<'a> {
+pub enum Content<'a> {
+    /// A datagram.
     Udp {
+        /// As much of it as was recorded.
         payload: &'a [u8],
     },
+    /// A segment.
     Tcp {
+        /// It asks for a connection, or (with `ack`) grants one.
         syn: bool,
+        /// It confirms something.
         ack: bool,
+        /// It ends or refuses a connection.
         reset: bool,
+        /// How many bytes it carries, recorded or not.
         payload: usize,
     },
 }
 
-/// Reads a frame of an interface with this link type.
-pub(crate) fn segment(link_type: u16, frame: &[u8]) -> Option<Segment<'_>> {
+/// Reads a frame of an interface with this link type ([`Frame::link_type`](super::Frame)).
+pub fn segment(link_type: u16, frame: &[u8]) -> Option<Segment<'_>> {
     match link_type {
         ETHERNET => match u16_at(frame, 12)? {
             IPV4 => ipv4(frame.get(14..)?),
@@ -124,58 +134,9 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    pub(in super::super) const SYN: u8 = 0x02;
-    pub(in super::super) const SYN_ACK: u8 = 0x12;
-    pub(in super::super) const PUSH: u8 = 0x18;
-
-    pub(in super::super) fn tcp(from: &str, to: &str, flags: u8, payload: &[u8]) -> Vec<u8> {
-        let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
-        let mut body = ports(from, to);
-        body.extend([0; 8]);
-        body.extend([0x50, flags, 0, 0, 0, 0, 0, 0]);
-        body.extend(payload);
-        frame(TCP, from.ip(), to.ip(), &body)
-    }
-
-    pub(in super::super) fn udp(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
-        let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
-        let mut body = ports(from, to);
-        body.extend(u16::try_from(payload.len() + 8).unwrap().to_be_bytes());
-        body.extend([0, 0]);
-        body.extend(payload);
-        frame(UDP, from.ip(), to.ip(), &body)
-    }
-
-    fn ports(from: SocketAddr, to: SocketAddr) -> Vec<u8> {
-        [from.port().to_be_bytes(), to.port().to_be_bytes()].concat()
-    }
-
-    fn frame(protocol: u8, from: IpAddr, to: IpAddr, body: &[u8]) -> Vec<u8> {
-        let mut frame = vec![2; 12];
-        let length = u16::try_from(body.len()).unwrap();
-        match (from, to) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => {
-                frame.extend([0x08, 0x00, 0x45, 0]);
-                frame.extend((length + 20).to_be_bytes());
-                frame.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
-                frame.extend(from.octets());
-                frame.extend(to.octets());
-            }
-            (IpAddr::V6(from), IpAddr::V6(to)) => {
-                frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-                frame.extend(length.to_be_bytes());
-                frame.extend([protocol, 64]);
-                frame.extend(from.octets());
-                frame.extend(to.octets());
-            }
-            _ => panic!("two families in one packet"),
-        }
-        frame.extend(body);
-        frame
-    }
+    use twinstack_testkit::recording::{PUSH, SYN, tcp, udp};
 
     #[test]
     fn both_families_and_both_protocols_are_read() {

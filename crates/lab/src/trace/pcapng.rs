@@ -12,29 +12,30 @@
 
 use std::time::Duration;
 
-const SECTION: u32 = 0x0A0D_0D0A;
-const INTERFACE: u32 = 1;
-const ENHANCED_PACKET: u32 = 6;
-const BYTE_ORDER: u32 = 0x1A2B_3C4D;
-const OPTION_NAME: u16 = 2;
-const OPTION_RESOLUTION: u16 = 9;
+pub(crate) const SECTION: u32 = 0x0A0D_0D0A;
+pub(crate) const INTERFACE: u32 = 1;
+pub(crate) const ENHANCED_PACKET: u32 = 6;
+pub(crate) const BYTE_ORDER: u32 = 0x1A2B_3C4D;
+pub(crate) const OPTION_NAME: u16 = 2;
+pub(crate) const OPTION_RESOLUTION: u16 = 9;
 
 /// One recorded frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
+pub struct Frame<'a> {
     /// Since 1970.
-    pub(crate) at: Duration,
+    pub at: Duration,
     /// The name of the interface, empty if it has none.
-    pub(crate) interface: &'a str,
+    pub interface: &'a str,
     /// What the interface's frames begin with: `LINKTYPE_ETHERNET` is 1, `LINKTYPE_RAW` 101.
-    pub(crate) link_type: u16,
+    pub link_type: u16,
     /// The frame, perhaps cut off.
-    pub(crate) bytes: &'a [u8],
+    pub bytes: &'a [u8],
 }
 
 /// Why a file is no recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotPcapng {
+#[non_exhaustive]
+pub enum NotPcapng {
     /// It begins with something else.
     #[error("it does not begin with a pcapng section header")]
     Header,
@@ -50,7 +51,7 @@ struct Interface<'a> {
 }
 
 /// All frames of a recording, in the order of the file.
-pub(crate) fn frames(file: &[u8]) -> Result<Vec<Frame<'_>>, NotPcapng> {
+pub fn read(file: &[u8]) -> Result<Vec<Frame<'_>>, NotPcapng> {
     let mut frames = Vec::new();
     let mut interfaces = Vec::new();
     let mut big_endian = false;
@@ -191,52 +192,9 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// A writer just good enough to test the reader.
-    pub(in super::super) fn block(kind: u32, body: &[u8]) -> Vec<u8> {
-        let padding = body.len().next_multiple_of(4) - body.len();
-        let length = u32::try_from(body.len() + padding + 12).unwrap();
-        let mut block = kind.to_le_bytes().to_vec();
-        block.extend(length.to_le_bytes());
-        block.extend(body);
-        block.extend(vec![0; padding]);
-        block.extend(length.to_le_bytes());
-        block
-    }
-
-    pub(in super::super) fn section() -> Vec<u8> {
-        let mut body = BYTE_ORDER.to_le_bytes().to_vec();
-        body.extend([1, 0, 0, 0]);
-        body.extend([0xff; 8]);
-        block(SECTION, &body)
-    }
-
-    /// An Ethernet interface that counts nanoseconds.
-    pub(in super::super) fn interface(name: &str) -> Vec<u8> {
-        let mut body = vec![1, 0, 0, 0, 0, 0, 0, 0];
-        body.extend(OPTION_NAME.to_le_bytes());
-        body.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
-        body.extend(name.as_bytes());
-        body.resize(body.len().next_multiple_of(4), 0);
-        body.extend(OPTION_RESOLUTION.to_le_bytes());
-        body.extend([1, 0, 9, 0, 0, 0]);
-        body.extend([0; 4]);
-        block(INTERFACE, &body)
-    }
-
-    pub(in super::super) fn packet(interface: u32, at: Duration, bytes: &[u8]) -> Vec<u8> {
-        let ticks = u64::try_from(at.as_nanos()).unwrap();
-        let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
-        let mut body = interface.to_le_bytes().to_vec();
-        body.extend(u32::try_from(ticks >> 32).unwrap().to_le_bytes());
-        body.extend(u32::try_from(ticks & 0xffff_ffff).unwrap().to_le_bytes());
-        body.extend(length);
-        body.extend(length);
-        body.extend(bytes);
-        block(ENHANCED_PACKET, &body)
-    }
+    use twinstack_testkit::recording::{block, interface, packet, section};
 
     fn recording() -> Vec<u8> {
         let mut file = section();
@@ -258,7 +216,7 @@ pub(super) mod tests {
             link_type: 1,
             bytes: &[1, 2, 3],
         };
-        assert_eq!(frames(&recording()), Ok(vec![expected]));
+        assert_eq!(read(&recording()), Ok(vec![expected]));
     }
 
     #[test]
@@ -268,7 +226,7 @@ pub(super) mod tests {
         file.extend(packet(0, Duration::from_secs(1), &[9]));
         file.extend(interface("office-legacy"));
         file.extend(packet(0, Duration::from_secs(2), &[9]));
-        let names: Vec<_> = frames(&file)
+        let names: Vec<_> = read(&file)
             .unwrap()
             .iter()
             .map(|frame| frame.interface)
@@ -284,7 +242,7 @@ pub(super) mod tests {
             let mut file = section();
             file.extend(block(INTERFACE, &body));
             file.extend(packet(0, Duration::from_nanos(ticks), &[]));
-            assert_eq!(frames(&file).unwrap()[0].at, expected);
+            assert_eq!(read(&file).unwrap()[0].at, expected);
         };
         check(&[], 1_500_000, Duration::from_millis(1500));
         check(
@@ -314,7 +272,7 @@ pub(super) mod tests {
         for word in [ENHANCED_PACKET, 36, 0, 0, 2_000_000, 4, 4, 0x0102_0304, 36] {
             file.extend(word.to_be_bytes());
         }
-        let frames = frames(&file).unwrap();
+        let frames = read(&file).unwrap();
         assert_eq!(
             (frames[0].at, frames[0].bytes),
             (Duration::from_secs(2), &[1, 2, 3, 4][..])
@@ -327,7 +285,7 @@ pub(super) mod tests {
         let mut longer = whole.clone();
         longer.extend(packet(0, Duration::from_secs(1), &[1; 40]));
         for cut in whole.len()..longer.len() {
-            assert_eq!(frames(&longer[..cut]).unwrap().len(), 1, "{cut}");
+            assert_eq!(read(&longer[..cut]).unwrap().len(), 1, "{cut}");
         }
     }
 
@@ -335,24 +293,24 @@ pub(super) mod tests {
     fn no_cut_and_no_flipped_byte_panics() {
         let whole = recording();
         for cut in 0..whole.len() {
-            drop(frames(&whole[..cut]));
+            drop(read(&whole[..cut]));
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut broken = whole.clone();
                 broken[cut] = value;
-                drop(frames(&broken));
+                drop(read(&broken));
             }
         }
     }
 
     #[test]
     fn other_files_are_refused() {
-        assert_eq!(frames(b""), Err(NotPcapng::Header));
+        assert_eq!(read(b""), Err(NotPcapng::Header));
         assert_eq!(
-            frames(b"\xd4\xc3\xb2\xa1 and so on, a classic pcap"),
+            read(b"\xd4\xc3\xb2\xa1 and so on, a classic pcap"),
             Err(NotPcapng::Header)
         );
         let mut short = section();
         short.extend([6, 0, 0, 0, 4, 0, 0, 0]);
-        assert_eq!(frames(&short), Err(NotPcapng::Length(28)));
+        assert_eq!(read(&short), Err(NotPcapng::Length(28)));
     }
 }
