@@ -3,4 +3,5 @@
 #![forbid(unsafe_code)]
 extern crate alloc;
 
+pub mod nat64;
 pub mod rfc6724;

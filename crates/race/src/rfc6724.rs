@@ -91,6 +91,10 @@ pub struct Memory {
 ///
 /// The order of ranks is the order of preference: the smallest goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is the answer to the question of one rule"
+)]
 pub struct Rank {
     destination: IpAddr,
     reach: Reach,
