@@ -316,20 +316,22 @@ fn introductions(servers: &[Server], mail: &MailObservation, judgement: &mut Jud
                 } else {
                     RecordType::A
                 };
-                let Some(lookup) = mail
+                let Some(fresh) = mail
                     .forward
                     .iter()
                     .find(|(known, fresh)| *known == name && fresh.resolver.rtype == rtype)
-                    .map(|(_, fresh)| fresh.best())
+                    .map(|(_, fresh)| fresh)
                 else {
                     continue;
                 };
+                let lookup = fresh.best();
+                let leads_back = |lookup: &Lookup| lookup.addresses().contains(&banner.address);
                 if let Some(why) = crate::names::failure(lookup) {
                     judgement.skipped.push(Skipped {
                         what: format!("whether `{name}` leads back to {}", banner.address),
                         why: format!("the question failed: {why}"),
                     });
-                } else if !lookup.addresses().contains(&banner.address) {
+                } else if !fresh.said().iter().any(leads_back) {
                     wrong
                         .entry(said)
                         .or_default()

@@ -5,7 +5,8 @@
 //!
 //! One address gets at most one code, the one to mend first: malformed before not-forward-confirmed before mismatch
 //! before generic. Several PTR records are fine as long as one of them leads back; those that do not are named as
-//! extras.
+//! extras. Servers that disagree about the addresses of a target are a fault of that name and not of the PTR record: what
+//! one of them confirms is confirmed, and [`Judgement::disputed`] says so.
 
 mod explain;
 mod generic;
@@ -85,7 +86,7 @@ pub struct ReverseView {
     /// PTR records found at owner names that belong to no address ([`reverse::near_misses`]); looked at only when
     /// there is no PTR where it should be.
     pub misplaced: Vec<Misplaced>,
-    /// For each PTR target, the addresses it has in the family of `address`.
+    /// For each PTR target, the addresses it has in the family of `address`; as often as servers were asked.
     pub forward: Vec<(Name, AddressOutcome)>,
 }
 
@@ -131,6 +132,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Each target by itself, in the order of the answer.
     pub targets: Vec<(Name, TargetVerdict)>,
+    /// Targets that have the address at some servers and not at others.
+    pub disputed: Vec<Name>,
 }
 
 /// The verdict over an address.
@@ -197,6 +200,11 @@ pub fn judge(view: &ReverseView, expected: Option<&Name>) -> Judgement {
             .collect(),
         _ => Vec::new(),
     };
+    let disputed = targets
+        .iter()
+        .filter(|(name, verdict)| *verdict == TargetVerdict::Confirms && view.is_disputed(name))
+        .map(|(name, _)| name.clone())
+        .collect();
     let verdict = match &view.ptr {
         PtrOutcome::Unknown(why) => Verdict::Unknown(why.clone()),
         PtrOutcome::Missing => match view.misplaced.first() {
@@ -210,6 +218,26 @@ pub fn judge(view: &ReverseView, expected: Option<&Name>) -> Judgement {
         address: view.address,
         verdict,
         targets,
+        disputed,
+    }
+}
+
+impl ReverseView {
+    /// What each server said about a target.
+    fn said<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a AddressOutcome> {
+        self.forward
+            .iter()
+            .filter(move |(target, _)| target == name)
+            .map(|(_, outcome)| outcome)
+    }
+
+    /// Whether a server says that the target does not have the address. One that failed says nothing.
+    fn is_disputed(&self, name: &Name) -> bool {
+        self.said(name).any(|outcome| match outcome {
+            AddressOutcome::Addresses(addresses) => !addresses.contains(&self.address),
+            AddressOutcome::NoSuchName => true,
+            AddressOutcome::Unknown(_) => false,
+        })
     }
 }
 
@@ -261,24 +289,37 @@ fn over_targets(
 }
 
 fn judge_target(view: &ReverseView, name: &Name) -> TargetVerdict {
-    let outcome = view
-        .forward
-        .iter()
-        .find(|(target, _)| target == name)
-        .map(|(_, outcome)| outcome);
-    let confirms = matches!(outcome, Some(AddressOutcome::Addresses(addresses)) if addresses.contains(&view.address));
+    let mut found: Vec<IpAddr> = Vec::new();
+    let (mut exists, mut missing, mut unknown) = (false, false, None);
+    for outcome in view.said(name) {
+        match outcome {
+            AddressOutcome::Addresses(addresses) => {
+                exists = true;
+                let new = addresses.iter().filter(|address| !found.contains(address));
+                let new: Vec<IpAddr> = new.copied().collect();
+                found.extend(new);
+            }
+            AddressOutcome::NoSuchName => missing = true,
+            AddressOutcome::Unknown(why) => {
+                unknown.get_or_insert(why);
+            }
+        }
+    }
     // What leads back is right, however odd it looks: `localhost`, or a top-level domain with addresses.
-    if confirms {
+    if found.contains(&view.address) {
         return TargetVerdict::Confirms;
     }
     if let Some(how) = malformed_target(name) {
         return TargetVerdict::Malformed(how);
     }
-    match outcome {
-        Some(AddressOutcome::Addresses(addresses)) => TargetVerdict::Elsewhere(addresses.clone()),
-        Some(AddressOutcome::NoSuchName) => TargetVerdict::NoSuchName,
-        Some(AddressOutcome::Unknown(why)) => TargetVerdict::Unknown(why.clone()),
-        None => TargetVerdict::Unknown("its addresses were not asked for".to_owned()),
+    // A plain no counts more than a server that failed.
+    match (exists, missing, unknown) {
+        (true, ..) => TargetVerdict::Elsewhere(found),
+        (false, true, _) => TargetVerdict::NoSuchName,
+        (false, false, Some(why)) => TargetVerdict::Unknown(why.clone()),
+        (false, false, None) => {
+            TargetVerdict::Unknown("its addresses were not asked for".to_owned())
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use super::smtp::{self, Banner};
 use super::spf::{
     DomainSpec, Lengths, Matcher, Mechanism, Policy, Record, Resolved, Rule, SpfError,
 };
-use crate::names::{Asker, Fresh, ServerId, failure, fresh};
+use crate::names::{Asker, Fresh, Lookup, ServerId, failure, fresh};
 use futures_util::future::{BoxFuture, join_all};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,7 +30,9 @@ pub(crate) struct Mail<'a> {
 
 /// Who takes the domain's mail.
 pub(crate) async fn exchanges(mail: Mail<'_>, domain: &Name) -> Exchanges {
-    let Some(fresh) = fresh::ask(mail.asker, mail.resolvers, domain, RecordType::MX).await else {
+    let any = |_: &_| true;
+    let asked = fresh::ask(mail.asker, mail.resolvers, domain, RecordType::MX, any).await;
+    let Some(fresh) = asked else {
         return Exchanges::Unknown { lookup: None };
     };
     let lookup = fresh.best().clone();
@@ -75,19 +77,19 @@ pub(crate) async fn banners(
     let banners: Vec<Banner> =
         join_all(all.map(|(host, address)| smtp::read(mail.asker, host, address, port, patience)))
             .await;
-    let names: BTreeSet<(Name, bool)> = banners
-        .iter()
-        .filter_map(|banner| {
-            let said = banner.outcome.as_ref().ok()?.name().to_owned();
-            let name = Name::parse(&said)
-                .ok()
-                .filter(|name| name.label_count() >= 2)?;
-            Some((name, banner.address.is_ipv6()))
-        })
-        .collect();
-    let forward = join_all(names.into_iter().map(|(name, v6)| async move {
+    let mut names: BTreeMap<(Name, bool), BTreeSet<IpAddr>> = BTreeMap::new();
+    for banner in &banners {
+        let said = banner.outcome.as_ref().ok().map(|said| said.name());
+        let name = said.and_then(|said| Name::parse(said).ok());
+        if let Some(name) = name.filter(|name| name.label_count() >= 2) {
+            let addresses = names.entry((name, banner.address.is_ipv6()));
+            addresses.or_default().insert(banner.address);
+        }
+    }
+    let forward = join_all(names.into_iter().map(|((name, v6), addresses)| async move {
         let rtype = if v6 { RecordType::AAAA } else { RecordType::A };
-        let fresh = fresh::ask(mail.asker, mail.resolvers, &name, rtype).await?;
+        let leads_back = |lookup: &Lookup| addresses.is_subset(&lookup.addresses());
+        let fresh = fresh::ask(mail.asker, mail.resolvers, &name, rtype, leads_back).await?;
         Some((name, fresh))
     }))
     .await;
@@ -95,10 +97,7 @@ pub(crate) async fn banners(
 }
 
 /// The domain's SPF policy with every name in it resolved, and the question that brought it.
-pub(crate) async fn policy(
-    mail: Mail<'_>,
-    domain: &Name,
-) -> (Resolved, Option<crate::names::Lookup>) {
+pub(crate) async fn policy(mail: Mail<'_>, domain: &Name) -> (Resolved, Option<Lookup>) {
     let budget = AtomicUsize::new(SPF_LOOKUPS);
     let lookup = fresh::first(mail.asker, mail.resolvers, domain, RecordType::TXT).await;
     let resolved = match &lookup {
@@ -109,12 +108,7 @@ pub(crate) async fn policy(
 }
 
 /// From the TXT records of a domain to its policy.
-async fn resolve(
-    mail: Mail<'_>,
-    domain: &Name,
-    txt: &crate::names::Lookup,
-    budget: &AtomicUsize,
-) -> Resolved {
+async fn resolve(mail: Mail<'_>, domain: &Name, txt: &Lookup, budget: &AtomicUsize) -> Resolved {
     if let Some(why) = failure(txt) {
         return Resolved::Unknown(format!("the question for {domain} TXT failed: {why}"));
     }

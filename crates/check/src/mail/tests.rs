@@ -71,7 +71,7 @@ fn forward(owner: &str, rtype: RecordType, address: &str) -> (Name, Fresh) {
         name(owner),
         Fresh {
             resolver: lookup,
-            authoritative: None,
+            authoritative: Vec::new(),
         },
     )
 }

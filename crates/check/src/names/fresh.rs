@@ -9,52 +9,62 @@ use futures_util::future::{join, join_all};
 use futures_util::stream::FuturesUnordered;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+use tokio::time::{Instant, timeout};
 use twinstack_dns::client::ServerAddress;
 use twinstack_dns::{Data, Name, Rcode, RecordType};
 
 /// The second look is worth this much time and no more: the resolver's answer will do.
 const AUTHORITATIVE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Name servers asked, and addresses of each per family.
-const NAME_SERVERS: usize = 2;
+/// Name servers asked, each at one address per family.
+const NAME_SERVERS: usize = 4;
 
-/// A question that a resolver answered, and maybe the zone's own server too.
+/// A question that a resolver answered, and maybe the zone's own servers too.
 #[derive(Clone, Debug)]
 pub(crate) struct Fresh {
     /// Of the first resolver with a proper answer, or else of the last one.
     pub(crate) resolver: Lookup,
-    pub(crate) authoritative: Option<Lookup>,
+    /// What the zone's own servers said all the way to data or to "none", the first answer first.
+    pub(crate) authoritative: Vec<Lookup>,
 }
 
 impl Fresh {
-    /// The answer that counts: the authoritative one, if it goes all the way to data or to "none".
+    /// One answer that counts.
     pub(crate) fn best(&self) -> &Lookup {
-        self.authoritative.as_ref().unwrap_or(&self.resolver)
+        self.authoritative.first().unwrap_or(&self.resolver)
     }
 
-    /// Both, for the report.
+    /// All answers that count: one for each of the zone's own servers that was heard, or else the resolver's.
+    pub(crate) fn said(&self) -> &[Lookup] {
+        if self.authoritative.is_empty() {
+            std::slice::from_ref(&self.resolver)
+        } else {
+            &self.authoritative
+        }
+    }
+
+    /// All, for the report.
     pub(crate) fn lookups(&self) -> impl Iterator<Item = &Lookup> {
         std::iter::once(&self.resolver).chain(&self.authoritative)
     }
 }
 
 /// Asks for one record set. `None` when there is nobody to ask.
+///
+/// Servers of one zone may disagree, and which of them answers first is chance. So an answer that is not `enough` is not
+/// the last word: then all the others are waited for.
 pub(crate) async fn ask(
     asker: &Asker,
     resolvers: &[ServerId],
     name: &Name,
     rtype: RecordType,
+    enough: impl Fn(&Lookup) -> bool,
 ) -> Option<Fresh> {
-    let authoritative = async {
-        tokio::time::timeout(
-            AUTHORITATIVE_WITHIN,
-            authoritative(asker, resolvers, name, rtype),
-        )
-        .await
-        .ok()
-        .flatten()
-    };
-    let (resolver, authoritative) = join(first(asker, resolvers, name, rtype), authoritative).await;
+    let (resolver, authoritative) = join(
+        first(asker, resolvers, name, rtype),
+        authoritative(asker, resolvers, name, rtype, enough),
+    )
+    .await;
     Some(Fresh {
         resolver: resolver?,
         authoritative,
@@ -94,7 +104,50 @@ async fn authoritative(
     resolvers: &[ServerId],
     name: &Name,
     rtype: RecordType,
-) -> Option<Lookup> {
+    enough: impl Fn(&Lookup) -> bool,
+) -> Vec<Lookup> {
+    let started = Instant::now();
+    let mut said = Vec::new();
+    let found = timeout(AUTHORITATIVE_WITHIN, own_servers(asker, resolvers, name));
+    let Ok(Some((canonical, servers))) = found.await else {
+        return said;
+    };
+    let mut answers: FuturesUnordered<_> = servers
+        .iter()
+        .map(|server| asker.ask(*server, &canonical, rtype))
+        .collect();
+    loop {
+        // Whoever has spoken shows that the others can be heard from here: then silence is worth waiting for.
+        let patience = if said.is_empty() {
+            AUTHORITATIVE_WITHIN
+        } else {
+            asker.patience().max(AUTHORITATIVE_WITHIN)
+        };
+        let left = patience.saturating_sub(started.elapsed());
+        let Ok(Some(lookup)) = timeout(left, answers.next()).await else {
+            return said;
+        };
+        let whole = lookup.reply().is_some_and(|reply| {
+            // Only an alias that leads away, or a referral, is not the last word.
+            reply.authoritative
+                && (reply.aliases(&canonical).is_empty() || lookup.records().next().is_some())
+        });
+        if is_proper(&lookup) && whole {
+            let done = enough(&lookup);
+            said.push(lookup);
+            if done {
+                return said;
+            }
+        }
+    }
+}
+
+/// The servers of the zone that the name's aliases end in, and that end.
+async fn own_servers(
+    asker: &Asker,
+    resolvers: &[ServerId],
+    name: &Name,
+) -> Option<(Name, Vec<ServerId>)> {
     let soa = first(asker, resolvers, name, RecordType::SOA).await?;
     let reply = soa.reply()?;
     let canonical = reply.aliases(name).last().unwrap_or(name).clone();
@@ -119,23 +172,12 @@ async fn authoritative(
             .map(|server| endpoints(asker, soa.server, server)),
     )
     .await;
-    let mut answers: FuturesUnordered<_> = endpoints
+    let servers = endpoints
         .into_iter()
         .flatten()
         .filter_map(|server| asker.server(server).ok())
-        .map(|server| asker.ask(server, &canonical, rtype))
         .collect();
-    while let Some(lookup) = answers.next().await {
-        let whole = lookup.reply().is_some_and(|reply| {
-            // Only an alias that leads away, or a referral, is not the last word.
-            reply.authoritative
-                && (reply.aliases(&canonical).is_empty() || lookup.records().next().is_some())
-        });
-        if is_proper(&lookup) && whole {
-            return Some(lookup);
-        }
-    }
-    None
+    Some((canonical, servers))
 }
 
 async fn endpoints(asker: &Asker, resolver: ServerId, name: &Name) -> Vec<Server> {

@@ -8,7 +8,7 @@ use super::global::special_purpose;
 use super::observation::{Lookup, Server, ServerId, evidence};
 use super::rules::Judgement;
 use futures_util::future::join_all;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use twinstack_dns::join::{self, AddressOutcome, Misplaced, PtrOutcome, ReverseView, Verdict};
 use twinstack_dns::reverse::{self, NearMiss};
@@ -54,17 +54,22 @@ pub(crate) async fn collect(
     .into_iter()
     .flatten()
     .collect();
-    let targets: BTreeSet<(Name, RecordType)> = reverse
-        .iter()
-        .flat_map(|reverse| {
-            let rtype = rtype_of(reverse.address);
-            reverse.targets().into_iter().map(move |name| (name, rtype))
-        })
-        .collect();
-    let forward = join_all(targets.into_iter().map(|(name, rtype)| async move {
-        let fresh = fresh::ask(asker, resolvers, &name, rtype).await?;
-        Some((name, fresh))
-    }))
+    let mut targets: BTreeMap<(Name, RecordType), BTreeSet<IpAddr>> = BTreeMap::new();
+    for reverse in &reverse {
+        for name in reverse.targets() {
+            let addresses = targets.entry((name, rtype_of(reverse.address)));
+            addresses.or_default().insert(reverse.address);
+        }
+    }
+    let forward = join_all(
+        targets
+            .into_iter()
+            .map(|((name, rtype), addresses)| async move {
+                let confirms = |lookup: &Lookup| addresses.is_subset(&lookup.addresses());
+                let fresh = fresh::ask(asker, resolvers, &name, rtype, confirms).await?;
+                Some((name, fresh))
+            }),
+    )
     .await;
     PtrObservation {
         addresses: reverse,
@@ -90,8 +95,9 @@ fn is_covered(address: IpAddr) -> bool {
 
 async fn look_back(asker: &Asker, resolvers: &[ServerId], address: IpAddr) -> Option<Reverse> {
     let owner = reverse::name_of(address);
-    let ptr = fresh::ask(asker, resolvers, &owner, RecordType::PTR).await?;
-    let near = if outcome(ptr.best()) == PtrOutcome::Missing {
+    let has_any = |lookup: &Lookup| lookup.records().next().is_some();
+    let ptr = fresh::ask(asker, resolvers, &owner, RecordType::PTR, has_any).await?;
+    let near = if outcome(&ptr) == PtrOutcome::Missing {
         let resolver = ptr.resolver.server;
         join_all(
             reverse::near_misses(address)
@@ -125,22 +131,29 @@ fn targets(lookup: &Lookup) -> Vec<Name> {
         .collect()
 }
 
-fn outcome(lookup: &Lookup) -> PtrOutcome {
-    if let Some(why) = fresh::failure(lookup) {
-        return PtrOutcome::Unknown(why);
-    }
-    let targets = targets(lookup);
-    if targets.is_empty() {
-        PtrOutcome::Missing
-    } else {
-        PtrOutcome::Targets(targets)
+/// The targets that any server names.
+fn all_targets(ptr: &Fresh) -> Vec<Name> {
+    let mut seen = BTreeSet::new();
+    ptr.said()
+        .iter()
+        .flat_map(targets)
+        .filter(|name| seen.insert(name.clone()))
+        .collect()
+}
+
+fn outcome(ptr: &Fresh) -> PtrOutcome {
+    let targets = all_targets(ptr);
+    match fresh::failure(ptr.best()) {
+        _ if !targets.is_empty() => PtrOutcome::Targets(targets),
+        Some(why) => PtrOutcome::Unknown(why),
+        None => PtrOutcome::Missing,
     }
 }
 
 impl Reverse {
     /// Every name that a PTR for this address names, misplaced ones included.
     fn targets(&self) -> Vec<Name> {
-        let mut names = targets(self.ptr.best());
+        let mut names = all_targets(&self.ptr);
         names.extend(self.near.iter().flat_map(|(_, lookup)| targets(lookup)));
         names
     }
@@ -160,9 +173,10 @@ impl PtrObservation {
         let forward: Vec<(Name, AddressOutcome)> = reverse
             .targets()
             .into_iter()
-            .filter_map(|name| {
-                let outcome = address_outcome(self.forward(&name, address)?.best());
-                Some((name, outcome))
+            .filter_map(|name| Some((self.forward(&name, address)?, name)))
+            .flat_map(|(fresh, name)| {
+                let said = fresh.said().iter().map(address_outcome);
+                said.map(move |outcome| (name.clone(), outcome))
             })
             .collect();
         let leads_back = |targets: &[Name]| {
@@ -186,20 +200,19 @@ impl PtrObservation {
             .collect();
         ReverseView {
             address,
-            ptr: outcome(reverse.ptr.best()),
+            ptr: outcome(&reverse.ptr),
             misplaced,
             forward,
         }
     }
 
-    /// Every lookup, for the report.
+    /// The lookups for the report. Those at wrong owners are left out: read as an address, such an owner is somebody
+    /// else's, and where one matters it is evidence of a finding.
     pub(crate) fn lookups(&self) -> Vec<Lookup> {
-        let reverse = self.addresses.iter().flat_map(|reverse| {
-            reverse
-                .ptr
-                .lookups()
-                .chain(reverse.near.iter().map(|(_, lookup)| lookup))
-        });
+        let reverse = self
+            .addresses
+            .iter()
+            .flat_map(|reverse| reverse.ptr.lookups());
         let forward = self.forward.iter().flat_map(|(_, fresh)| fresh.lookups());
         reverse.chain(forward).cloned().collect()
     }
@@ -243,7 +256,7 @@ pub(crate) fn judge(
                 .targets()
                 .iter()
                 .filter_map(|name| observation.forward(name, reverse.address))
-                .map(Fresh::best),
+                .flat_map(Fresh::said),
         );
         if let Verdict::Unknown(why) = &judged.verdict {
             judgement.skipped.push(Skipped {
@@ -261,6 +274,12 @@ pub(crate) fn judge(
                 "{} has further PTR records that do not lead back: {}",
                 reverse.address,
                 extras.join(", ")
+            ));
+        }
+        for name in &judged.disputed {
+            judgement.notes.push(format!(
+                "the servers of `{name}` disagree on whether it has {}; where it has, the PTR leads back",
+                reverse.address
             ));
         }
         if let Some(mut finding) = judged.finding() {

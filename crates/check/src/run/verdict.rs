@@ -108,14 +108,6 @@ impl Run<'_> {
             &seen.ptr,
             expected.and_then(Result::ok).as_ref(),
         ));
-        // Servers that disagree about AAAA confirm a PTR or not, by chance: that is one fault, not two.
-        let disagree = |finding: &Finding| finding.code.as_str() == "dns.aaaa-inconsistent";
-        if all.findings.iter().any(disagree) {
-            all.findings.retain(|finding| {
-                let unconfirmed = finding.code.as_str() == "ptr.not-forward-confirmed";
-                !(unconfirmed && finding.subject.contains(':'))
-            });
-        }
         all
     }
 }

@@ -296,3 +296,53 @@ fn pages_begin_with_code_and_title() {
         assert_eq!(Code::parse(info.code).unwrap().area(), "ptr");
     }
 }
+
+/// The target as two servers know it.
+fn at_two_servers(one: AddressOutcome, other: AddressOutcome) -> ReverseView {
+    let mut view = view(V6, &[("www.lab.test", one)]);
+    view.forward.push((name("www.lab.test"), other));
+    view
+}
+
+#[test]
+fn servers_that_disagree_about_a_name_are_no_fault_of_its_ptr() {
+    for (one, other) in [
+        (addresses(&[V6]), addresses(&["2e00:5::81"])),
+        (addresses(&[]), addresses(&[V6])),
+        (AddressOutcome::NoSuchName, addresses(&[V6])),
+    ] {
+        let judgement = check(&at_two_servers(one, other), Some("www.lab.test"), None);
+        assert_eq!(judgement.disputed, [name("www.lab.test")]);
+    }
+}
+
+#[test]
+fn a_server_that_fails_disputes_nothing() {
+    let unknown = AddressOutcome::Unknown("SERVFAIL".to_owned());
+    let judgement = check(
+        &at_two_servers(unknown.clone(), addresses(&[V6])),
+        None,
+        None,
+    );
+    assert!(judgement.disputed.is_empty());
+    check(
+        &at_two_servers(unknown, addresses(&[])),
+        None,
+        Some("ptr.not-forward-confirmed"),
+    );
+}
+
+#[test]
+fn an_address_that_no_server_knows_is_not_confirmed() {
+    let judgement = check(
+        &at_two_servers(addresses(&["2e00:5::81"]), addresses(&["2e00:5::82"])),
+        None,
+        Some("ptr.not-forward-confirmed"),
+    );
+    let elsewhere = ["2e00:5::81", "2e00:5::82"].map(|text| text.parse().unwrap());
+    assert_eq!(
+        judgement.targets[0].1,
+        TargetVerdict::Elsewhere(elsewhere.into())
+    );
+    assert!(judgement.disputed.is_empty());
+}

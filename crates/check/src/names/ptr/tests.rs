@@ -1,7 +1,9 @@
 //! From lookups to the verdicts of the join: the verdicts themselves are tested there.
 
 use super::*;
-use crate::names::fixture::{NS1_V4, RESOLVER, answered, asked, failed, name, servers, silenced};
+use crate::names::fixture::{
+    NS1_V4, NS2_V4, RESOLVER, answered, asked, failed, name, servers, silenced,
+};
 
 const ADDRESS: &str = "2e00:5::80";
 const OWNER: &str = "0.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.5.0.0.0.0.0.e.2.ip6.arpa";
@@ -9,7 +11,7 @@ const OWNER: &str = "0.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.5.0.0.0.0.0
 fn fresh(lookup: Lookup) -> Fresh {
     Fresh {
         resolver: lookup,
-        authoritative: None,
+        authoritative: Vec::new(),
     }
 }
 
@@ -105,10 +107,10 @@ fn a_name_with_another_address() {
 #[test]
 fn the_authoritative_answer_counts_more_than_the_cache() {
     let mut answer = fresh(answered(RESOLVER, OWNER, RecordType::PTR, &[]));
-    answer.authoritative = Some(Lookup {
+    answer.authoritative = vec![Lookup {
         server: NS1_V4,
         ..ptr("www.lab.test.")
-    });
+    }];
     check(
         &observed(answer, vec![forward("www.lab.test", ADDRESS)]),
         None,
@@ -152,4 +154,62 @@ fn a_second_record_that_leads_elsewhere_is_a_note() {
         ],
     );
     assert_eq!(check(&observation, None, &[]).notes.len(), 1);
+}
+
+fn says(server: crate::names::ServerId, address: &str) -> Lookup {
+    let line = format!("www.lab.test. 300 AAAA {address}");
+    answered(server, "www.lab.test", RecordType::AAAA, &[&line])
+}
+
+#[test]
+fn servers_that_disagree_about_the_name_are_not_the_ptrs_fault() {
+    let (name, mut known) = forward("www.lab.test", "2e00:5::99");
+    known.authoritative = vec![says(NS1_V4, "2e00:5::99"), says(NS2_V4, ADDRESS)];
+    let observation = observed(fresh(ptr("www.lab.test.")), vec![(name.clone(), known)]);
+    let judgement = check(&observation, None, &[]);
+    assert!(
+        judgement.notes[0].contains("disagree"),
+        "{:?}",
+        judgement.notes
+    );
+    // All of the zone's servers against a stale cache.
+    let (_, mut stale) = forward("www.lab.test", ADDRESS);
+    stale.authoritative = vec![says(NS1_V4, "2e00:5::99"), says(NS2_V4, "2e00:5::99")];
+    let observation = observed(fresh(ptr("www.lab.test.")), vec![(name, stale)]);
+    check(&observation, None, &["ptr.not-forward-confirmed"]);
+}
+
+#[test]
+fn a_record_that_one_of_the_servers_has_is_there() {
+    let mut answer = fresh(ptr("www.lab.test."));
+    answer.authoritative = vec![
+        answered(NS1_V4, OWNER, RecordType::PTR, &[]),
+        Lookup {
+            server: NS2_V4,
+            ..ptr("www.lab.test.")
+        },
+    ];
+    check(
+        &observed(answer, vec![forward("www.lab.test", ADDRESS)]),
+        None,
+        &[],
+    );
+}
+
+#[test]
+fn questions_at_wrong_owners_are_not_shown_as_somebodys_reverse_name() {
+    let mut observation = observed(
+        fresh(answered(RESOLVER, OWNER, RecordType::PTR, &[])),
+        Vec::new(),
+    );
+    let backwards = "2.e.0.0.0.0.0.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.0.ip6.arpa";
+    observation.addresses[0].near = vec![(
+        NearMiss::NotReversed,
+        answered(RESOLVER, backwards, RecordType::PTR, &[]),
+    )];
+    let shown = observation.lookups();
+    assert!(
+        shown.iter().all(|lookup| lookup.name == name(OWNER)),
+        "{shown:?}"
+    );
 }
