@@ -284,7 +284,7 @@ fn common_prefix(source: &Source, destination: IpAddr) -> u8 {
 }
 
 /// An address as the policy table sees it: IPv4 as IPv4-mapped IPv6.
-const fn mapped(address: IpAddr) -> Ipv6Addr {
+pub(crate) const fn mapped(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
