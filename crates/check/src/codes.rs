@@ -115,6 +115,13 @@ pub const CODES: &[CodeInfo] = &[
         include_str!("../../../docs/findings/dns.negative-ttl-too-long.md"),
     ),
     code(
+        "dns.ns-broken",
+        None,
+        Severity::Warning,
+        "a name server of the zone does not answer for it",
+        include_str!("../../../docs/findings/dns.ns-broken.md"),
+    ),
+    code(
         "dns.ns-no-aaaa",
         Some("D108"),
         Severity::Warning,

@@ -22,6 +22,6 @@ pub(crate) use collect::Inquiry;
 pub(crate) use fresh::{Fresh, failure};
 pub(crate) use observation::{Lookup, NamesObservation, Role, Server, ServerId, evidence};
 pub(crate) use rules::{
-    Existence, Expectation, Judgement, existence, judge, judge_zone, probeable,
+    Existence, Expectation, Judgement, existence, judge, judge_plan, judge_zone, probeable,
 };
 pub(crate) use synthesis::{Nat64Prefix, PROBE_NAME};

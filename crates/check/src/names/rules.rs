@@ -84,6 +84,19 @@ pub(crate) fn judge(names: &NamesObservation, expectation: &Expectation) -> Judg
     judgement
 }
 
+/// Judges whether all planned addresses are published by the names together: a mail domain has several.
+pub(crate) fn judge_plan(names: &[NamesObservation], expectation: &Expectation) -> Judgement {
+    let cases: Vec<Case<'_>> = names
+        .iter()
+        .map(|names| Case::new(names, expectation))
+        .filter(|case| !view::no_such_name(&case.views))
+        .collect();
+    Judgement {
+        findings: published::planned(&cases).into_iter().collect(),
+        ..Judgement::default()
+    }
+}
+
 /// Judges only the zone: for a mail domain, whose own addresses do not matter.
 pub(crate) fn judge_zone(names: &NamesObservation, expectation: &Expectation) -> Judgement {
     let case = Case::new(names, expectation);

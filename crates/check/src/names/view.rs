@@ -27,6 +27,11 @@ impl Told {
     pub(super) const fn is_fine(&self) -> bool {
         matches!(self, Self::Addresses(_) | Self::Alias | Self::Nothing)
     }
+
+    /// NXDOMAIN.
+    pub(super) fn is_no_such_name(&self) -> bool {
+        *self == Self::Broken(Breakage::Code(Rcode::NXDOMAIN))
+    }
 }
 
 /// The ways in which a question goes wrong.
@@ -250,12 +255,11 @@ pub(super) fn published(names: &NamesObservation, views: &[View]) -> Published {
 
 /// Whether every server that answered at all says that the name does not exist.
 pub(super) fn no_such_name(views: &[View]) -> bool {
-    let nx = Told::Broken(Breakage::Code(Rcode::NXDOMAIN));
     let answered = |told: &Told| told.is_fine() || matches!(told, Told::Broken(Breakage::Code(_)));
     let mut said = views
         .iter()
         .flat_map(|view| [&view.a, &view.aaaa])
         .filter(|told| answered(told))
         .peekable();
-    said.peek().is_some() && said.all(|told| *told == nx)
+    said.peek().is_some() && said.all(Told::is_no_such_name)
 }

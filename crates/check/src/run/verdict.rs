@@ -79,6 +79,7 @@ impl Run<'_> {
             add(late_addresses(names, seen));
             add(unresolved(names));
         }
+        add(names::judge_plan(&seen.names, &expectation));
         if let Some(domain) = &seen.domain {
             add(names::judge_zone(domain, &expectation));
             add(said_while_asking(domain));

@@ -8,6 +8,7 @@ use crate::codes::finding;
 use crate::names::global::special_purpose;
 use crate::names::observation::Lookup;
 use crate::names::view::{Kind, Told};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use twinstack_finding::Evidence;
 
@@ -37,14 +38,18 @@ fn missing(case: &Case<'_>, kind: Kind) -> bool {
         Kind::A => case.published.v4.is_empty(),
         Kind::Aaaa => case.published.v6.is_empty(),
     };
-    let fails = case.views.iter().any(|view| {
-        matches!(view.told(kind), Told::Broken(_)) && view.told(kind.other()).is_fine()
-    });
     let said = case
         .views
         .iter()
         .any(|view| matches!(view.told(kind), Told::Nothing | Told::Addresses(_)));
-    none && said && !fails
+    none && said && !any_fails(case, kind)
+}
+
+/// Whether anybody's queries for this type fail who answers the other.
+fn any_fails(case: &Case<'_>, kind: Kind) -> bool {
+    case.views
+        .iter()
+        .any(|view| matches!(view.told(kind), Told::Broken(_)) && view.told(kind.other()).is_fine())
 }
 
 /// The first proper answer of each server for a type, authoritative servers first.
@@ -160,13 +165,61 @@ fn unexpected(case: &Case<'_>, judgement: &mut Judgement) {
             ));
         }
     }
-    if !case.published.v6.is_empty() {
-        for address in expected.difference(&case.published.v6) {
-            judgement.notes.push(format!(
-                "`{address}` is expected, but `{name}` does not publish it"
-            ));
-        }
+}
+
+/// Addresses that were planned and that none of the names publishes, though they publish others. When there are none at
+/// all, other codes say it.
+pub(super) fn planned(cases: &[Case<'_>]) -> Option<twinstack_finding::Finding> {
+    let published: BTreeSet<Ipv6Addr> = cases
+        .iter()
+        .flat_map(|case| case.published.v6.iter().copied())
+        .collect();
+    // A server that cannot be asked may have them.
+    let fails = |case: &Case<'_>| any_fails(case, Kind::Aaaa);
+    let case = cases.first()?;
+    if published.is_empty() || cases.iter().any(fails) {
+        return None;
     }
+    let missing: Vec<Ipv6Addr> = case
+        .expectation
+        .v6
+        .difference(&published)
+        .copied()
+        .collect();
+    let first = missing.first()?;
+    let names: Vec<String> = cases
+        .iter()
+        .map(|case| format!("`{}`", case.names.name))
+        .collect();
+    let quoted: Vec<String> = missing
+        .iter()
+        .map(|address| format!("`{address}`"))
+        .collect();
+    let lines: Vec<String> = missing
+        .iter()
+        .map(|address| format!("`{}. 300 IN AAAA {address}`", case.names.canonical))
+        .collect();
+    Some(finding(
+        "dns.aaaa-missing",
+        match cases {
+            [_] => case.names.name.to_string(),
+            _ => first.to_string(),
+        },
+        format!(
+            "{} {} no AAAA for the expected {}",
+            names.join(" and "),
+            if cases.len() == 1 { "has" } else { "have" },
+            quoted.join(", ")
+        ),
+        cases
+            .iter()
+            .flat_map(|case| evidence(case, said(case, Kind::Aaaa)))
+            .collect(),
+        format!(
+            "once the service answers there, add {} to the zone; or leave the address out of `--expect-v6`",
+            lines.join(" and ")
+        ),
+    ))
 }
 
 /// The authoritative TTL where one is known: a cache may have lengthened it as well as counted it down.

@@ -1,20 +1,19 @@
 //! The zone around the name: its servers' IPv6, the glue above, how long "there is none" is remembered.
 
+mod servers;
+
 use super::{Case, Judgement};
 use crate::codes::finding;
-use crate::names::observation::{Lookup, NameServer, Outcome, Role, Server, ServerId, Zone};
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use crate::names::observation::{Lookup, NameServer, Server, Zone};
+use std::net::Ipv6Addr;
 use twinstack_dns::{Data, Name, RecordType};
-use twinstack_finding::{Evidence, Skipped};
+use twinstack_finding::Evidence;
 
 pub(super) fn judge(case: &Case<'_>, judgement: &mut Judgement) {
     for zone in &case.names.zones {
         no_aaaa(case, zone, judgement);
         glue(case, zone, judgement);
-        for server in &zone.name_servers {
-            dead(case, zone, server, judgement);
-        }
+        servers::judge(case, zone, judgement);
         negative_ttl(case, zone, judgement);
     }
 }
@@ -123,117 +122,6 @@ fn glue(case: &Case<'_>, zone: &Zone, judgement: &mut Judgement) {
             first.v6.first().copied().unwrap_or(Ipv6Addr::UNSPECIFIED)
         ),
     ));
-}
-
-fn dead(case: &Case<'_>, zone: &Zone, server: &NameServer, judgement: &mut Judgement) {
-    let own = |id: ServerId| -> Option<&Server> {
-        case.names.server(id).filter(
-            |found| matches!(&found.role, Role::Authoritative(name) if *name == server.name),
-        )
-    };
-    let asked = |address: IpAddr| -> Vec<&Lookup> {
-        case.names
-            .lookups
-            .iter()
-            .filter(|lookup| {
-                lookup.outcome != Outcome::NoRoute
-                    && own(lookup.server).and_then(Server::address) == Some(address)
-            })
-            .collect()
-    };
-    let alive = |lookups: &[&Lookup]| {
-        lookups
-            .iter()
-            .any(|lookup| matches!(lookup.outcome, Outcome::Reply(_) | Outcome::Malformed(_)))
-    };
-    let mut silent: Vec<(Ipv6Addr, Vec<&Lookup>)> = Vec::new();
-    for address in &server.v6 {
-        let lookups = asked(IpAddr::V6(*address));
-        if !lookups.is_empty() && !alive(&lookups) {
-            silent.push((*address, lookups));
-        }
-    }
-    if silent.is_empty() {
-        return;
-    }
-    let own_v4: Vec<Vec<&Lookup>> = server
-        .v4
-        .iter()
-        .map(|address| asked(IpAddr::V4(*address)))
-        .filter(|lookups| !lookups.is_empty())
-        .collect();
-    // Down on IPv4 too: dead, but not because of IPv6.
-    if !own_v4.is_empty() && !own_v4.iter().any(|lookups| alive(lookups)) {
-        return;
-    }
-    let addresses: Vec<String> = silent
-        .iter()
-        .map(|(address, _)| format!("`{address}`"))
-        .collect();
-    if !v6_works(case) {
-        judgement.skipped.push(Skipped {
-            what: format!(
-                "whether {} of `{}` answers over IPv6",
-                addresses.join(", "),
-                server.name
-            ),
-            why: "nothing at all answered over IPv6 from here, so the fault may be on this side"
-                .to_owned(),
-        });
-        return;
-    }
-    let mut evidence: Vec<Evidence> = Vec::new();
-    for (_, lookups) in &silent {
-        // One question over each transport is enough.
-        let mut transports = BTreeSet::new();
-        evidence.extend(
-            lookups
-                .iter()
-                .filter(|lookup| transports.insert(lookup.transport))
-                .map(|lookup| case.names.evidence(lookup)),
-        );
-    }
-    let answered = own_v4
-        .iter()
-        .flatten()
-        .find(|lookup| lookup.reply().is_some());
-    evidence.extend(answered.map(|lookup| case.names.evidence(lookup)));
-    let first = silent
-        .first()
-        .map(|(address, _)| address.to_string())
-        .unwrap_or_default();
-    judgement.findings.push(finding(
-        "dns.ns-v6-dead",
-        server.name.to_string(),
-        format!(
-            "`{}` has the address {}, but answers nothing there, over UDP or TCP, about `{}`",
-            server.name,
-            addresses.join(", "),
-            zone.apex
-        ),
-        evidence,
-        format!(
-            "let the server listen on it (BIND: `listen-on-v6 {{ any; }};`) and let UDP and TCP port 53 through the firewall \
-             (`nft add rule inet filter input ip6 daddr {first} meta l4proto {{ tcp, udp }} th dport 53 accept`), or take the AAAA \
-             of `{}` away",
-            server.name
-        ),
-    ));
-}
-
-/// Whether anything got through over IPv6 from here. A resolver does not count: it is usually in our own network, which says
-/// nothing about the way out of it.
-fn v6_works(case: &Case<'_>) -> bool {
-    case.expectation.v6_works_here
-        || case.names.lookups.iter().any(|lookup| {
-            lookup.reply().is_some()
-                && case
-                    .names
-                    .server(lookup.server)
-                    .filter(|server| !server.is_resolver())
-                    .and_then(Server::address)
-                    .is_some_and(|address| address.is_ipv6())
-        })
 }
 
 fn negative_ttl(case: &Case<'_>, zone: &Zone, judgement: &mut Judgement) {

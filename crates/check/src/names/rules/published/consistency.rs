@@ -20,7 +20,12 @@ pub(super) fn judge(case: &Case<'_>, judgement: &mut Judgement) {
         case.views
             .iter()
             .filter(|view| view.authoritative == authoritative)
-            .filter(|view| matches!(view.aaaa, Told::Addresses(_) | Told::Nothing))
+            .filter(|view| match &view.aaaa {
+                Told::Addresses(_) | Told::Nothing => true,
+                // A server whose zone lacks the name altogether; for AAAA alone it would be the query that is broken, and
+                // a resolver's "no such name" may be older than the name.
+                aaaa => authoritative && *aaaa == view.a && aaaa.is_no_such_name(),
+            })
             .map(|view| (view, published_set(case, view)))
             .collect()
     };

@@ -39,16 +39,80 @@ fn an_address_that_was_not_declared() {
     assert_eq!(judgement.findings[0].subject, "2e00:5::81");
 }
 
-#[test]
-fn the_declared_set_in_full_or_in_part() {
-    let expectation = Expectation {
-        v6: ["2e00:5::80", "2e00:5::81", "2e00:5::82"]
-            .map(|text| text.parse().unwrap())
-            .into(),
+fn planned(addresses: &[&str]) -> Expectation {
+    Expectation {
+        v6: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         ..expectation()
-    };
-    let judgement = check_with(&healthy(), &expectation, &[]);
-    assert_eq!(judgement.notes.len(), 1, "{:?}", judgement.notes);
+    }
+}
+
+fn check_plan(names: &[NamesObservation], addresses: &[&str], missing: &[&str]) {
+    let judgement = judge_plan(names, &planned(addresses));
+    let found: Vec<_> = judgement.findings.iter().collect();
+    assert_eq!(found.len(), usize::from(!missing.is_empty()), "{found:#?}");
+    for finding in found {
+        assert_eq!(finding.code.as_str(), "dns.aaaa-missing");
+        assert!(!finding.evidence.is_empty());
+        for address in addresses {
+            let said = finding.message.contains(&format!("`{address}`"));
+            assert_eq!(said, missing.contains(address), "{}", finding.message);
+        }
+    }
+}
+
+#[test]
+fn the_declared_set_in_full() {
+    let all = ["2e00:5::80", "2e00:5::81"];
+    check_with(&healthy(), &planned(&all), &[]);
+    check_plan(&[healthy()], &all, &[]);
+}
+
+#[test]
+fn declared_addresses_that_nobody_publishes() {
+    let more = ["2e00:5::80", "2e00:5::82", "2e00:5::81", "2e00:5::83"];
+    check_with(&healthy(), &planned(&more), &[]);
+    check_plan(&[healthy()], &more, &["2e00:5::82", "2e00:5::83"]);
+    check_plan(&[healthy()], &["2e00:5::82"], &["2e00:5::82"]);
+}
+
+#[test]
+fn an_address_that_one_server_publishes_is_not_missing() {
+    let mut names = healthy();
+    publish(
+        &mut names,
+        &[RESOLVER, NS1_V4, NS1_V6],
+        RecordType::AAAA,
+        &["www.lab.test. 300 AAAA 2e00:5::80"],
+    );
+    check_plan(&[names], &["2e00:5::80", "2e00:5::81"], &[]);
+}
+
+#[test]
+fn a_declared_address_of_a_name_without_any_is_told_once() {
+    let names = with_aaaa(&[]);
+    let expected = planned(&["2e00:5::80"]);
+    check_with(&names, &expected, &["dns.aaaa-missing"]);
+    check_plan(&[names], &["2e00:5::80"], &[]);
+}
+
+#[test]
+fn a_declared_address_that_a_failing_server_may_have() {
+    let mut names = healthy();
+    change(&mut names, &[NS2_V4], RecordType::AAAA, silenced);
+    check_plan(&[names], &["2e00:5::80", "2e00:5::82"], &[]);
+}
+
+#[test]
+fn several_names_have_the_declared_set_together() {
+    let mut other = healthy();
+    publish(
+        &mut other,
+        &everybody(),
+        RecordType::AAAA,
+        &["www.lab.test. 300 AAAA 2e00:5::25"],
+    );
+    let both = ["2e00:5::80", "2e00:5::25"];
+    check_plan(&[healthy(), other], &both, &[]);
 }
 
 #[test]

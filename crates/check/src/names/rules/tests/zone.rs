@@ -113,14 +113,101 @@ fn a_name_server_that_answers_over_tcp_alone() {
             };
         }
     }
-    check(&names, &[]);
+    let judgement = check(&names, &["dns.ns-broken"]);
+    let message = &judgement.findings[0].message;
+    assert!(message.contains("only over TCP"), "{message}");
 }
 
 #[test]
 fn a_name_server_that_is_dead_on_both_families() {
     let mut names = healthy();
     silence(&mut names, &[NS2_V6, NS2_V4]);
-    check(&names, &[]);
+    let judgement = check(&names, &["dns.ns-broken"]);
+    let finding = &judgement.findings[0];
+    assert_eq!(finding.subject, "ns2.lab.test");
+    for address in ["2e00:f::53", "203.0.113.53"] {
+        assert!(finding.message.contains(address), "{}", finding.message);
+    }
+}
+
+#[test]
+fn a_name_server_that_is_dead_over_ipv4_alone() {
+    let mut names = healthy();
+    silence(&mut names, &[NS2_V4]);
+    let judgement = check(&names, &["dns.ns-broken"]);
+    let message = &judgement.findings[0].message;
+    assert!(!message.contains("2e00:f::53"), "{message}");
+}
+
+/// Every answer of these servers has this code.
+fn fail(names: &mut NamesObservation, at: &[crate::names::observation::ServerId], rcode: Rcode) {
+    for lookup in &mut names.lookups {
+        if at.contains(&lookup.server) {
+            failed(lookup, rcode);
+        }
+    }
+    names.pairs.retain(|pair| !at.contains(&pair.server));
+}
+
+#[test]
+fn a_name_server_that_fails_every_question() {
+    for rcode in [Rcode::SERVFAIL, Rcode::REFUSED, Rcode::FORMERR] {
+        for at in [&[NS2_V6, NS2_V4][..], &[NS2_V4], &[NS2_V6]] {
+            let mut names = healthy();
+            fail(&mut names, at, rcode);
+            let judgement = check(&names, &["dns.ns-broken"]);
+            let message = &judgement.findings[0].message;
+            assert!(message.contains(&rcode.to_string()), "{message}");
+        }
+    }
+}
+
+#[test]
+fn silent_over_ipv6_and_lame_over_ipv4_is_one_fault() {
+    let mut names = healthy();
+    silence(&mut names, &[NS2_V6]);
+    fail(&mut names, &[NS2_V4], Rcode::REFUSED);
+    let judgement = check(&names, &["dns.ns-broken"]);
+    let message = &judgement.findings[0].message;
+    assert!(
+        message.contains("no answer") && message.contains("REFUSED"),
+        "{message}"
+    );
+}
+
+#[test]
+fn no_name_server_that_works_may_be_something_on_the_way() {
+    let mut names = healthy();
+    fail(&mut names, &AUTHORITATIVE, Rcode::REFUSED);
+    let judgement = check(&names, &[]);
+    assert_eq!(judgement.skipped.len(), 2, "{:?}", judgement.skipped);
+}
+
+#[test]
+fn a_vantage_from_which_only_resolvers_are_heard_over_ipv4() {
+    let mut names = healthy();
+    silence(&mut names, &[NS1_V4, NS2_V4]);
+    let judgement = check(&names, &[]);
+    assert!(
+        judgement.skipped[0].what.contains("over IPv4"),
+        "{:?}",
+        judgement.skipped
+    );
+    assert_eq!(judgement.skipped.len(), 2);
+}
+
+#[test]
+fn a_name_server_that_knows_the_zone_and_not_the_name_is_only_stale() {
+    let mut names = healthy();
+    for rtype in [RecordType::A, RecordType::AAAA] {
+        change(&mut names, &[NS2_V4, NS2_V6], rtype, |lookup| {
+            failed(lookup, Rcode::NXDOMAIN);
+            if let Outcome::Reply(reply) = &mut lookup.outcome {
+                reply.authoritative = true;
+            }
+        });
+    }
+    check(&names, &["dns.aaaa-inconsistent"]);
 }
 
 #[test]
