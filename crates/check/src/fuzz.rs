@@ -3,7 +3,7 @@
 
 pub use crate::path::fuzz::{certificate, firewall, kernel, page};
 
-use crate::mail::spf;
+use crate::mail::{smtp, spf};
 use crate::options::Target;
 use crate::report::Report;
 use crate::via;
@@ -60,6 +60,28 @@ pub fn spf(text: &str) {
     }
 }
 
+/// Reads any bytes as what a mail server says: a greeting and the answer to EHLO; what is kept of it is one visible line.
+pub fn smtp(bytes: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime without drivers needs nothing of the machine");
+    let mut stream = bytes;
+    let mut reply = || runtime.block_on(smtp::reply(&mut stream));
+    let (greeting, ehlo) = (reply(), reply());
+    let Ok(greeting) = greeting else {
+        return;
+    };
+    for line in [Ok(&greeting), ehlo.as_ref()].into_iter().flatten() {
+        assert!(line.len() <= 512, "{} bytes were kept", line.len());
+        assert!(line.chars().all(|c| c == ' ' || c.is_ascii_graphic()));
+    }
+    let introduction = smtp::Introduction {
+        greeting,
+        ehlo: ehlo.ok(),
+    };
+    assert!(!introduction.name().contains(char::is_whitespace));
+}
+
 /// Reads any bytes as the report of another machine; one that can be read can be merged.
 pub fn report(bytes: &[u8]) {
     if let Ok(report) = via::parse(bytes, &via::Via::ssh("far")) {
@@ -99,6 +121,18 @@ mod tests {
             )
         ) {
             super::spf(&format!("v=spf1 {}", terms.join(" ")));
+        }
+
+        #[test]
+        fn any_bytes_are_said_by_a_mail_server(bytes: Vec<u8>) {
+            super::smtp(&bytes);
+        }
+
+        #[test]
+        fn what_looks_like_a_reply_is_one(
+            lines in proptest::collection::vec("(220|250|554)?[ -]?[ -~\u{e9}]{0,600}\r?\n?", 0..70)
+        ) {
+            super::smtp(lines.concat().as_bytes());
         }
 
         #[test]

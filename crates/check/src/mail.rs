@@ -4,7 +4,7 @@
 //! are judged by [`names`](crate::names), their ports by `path`.
 
 mod collect;
-mod smtp;
+pub(crate) mod smtp;
 pub(crate) mod spf;
 
 pub(crate) use collect::{Mail, banners, exchanges, policy};

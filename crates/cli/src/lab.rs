@@ -3,6 +3,7 @@
 use crate::environment::Environment;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use twinstack_lab::world::{LoadOptions, Shipped, World};
 use twinstack_lab::{Lab, LabOptions, Outcome};
@@ -73,7 +74,7 @@ struct RunArguments {
     without_fault: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
-    command: Vec<String>,
+    command: Vec<OsString>,
 }
 
 /// What the lab itself failing means: for `run`, the status that container engines use, because CMD's own passes through.
@@ -90,7 +91,7 @@ pub(crate) fn run(
         LabCommand::Worlds { all, format } => worlds(all, format, environment),
         LabCommand::Run(arguments) => in_world(&arguments, environment, RUN_FAILED),
         LabCommand::Shell { world, host, trace } => {
-            let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
+            let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
             let arguments = RunArguments {
                 world,
                 host,
@@ -161,17 +162,25 @@ fn worlds(all: bool, format: ListFormat, environment: &mut Environment<'_>) -> a
     Ok(0)
 }
 
+/// How every command reads worlds: only codes that `check` has may be expected.
+pub(crate) fn load_options(without_fault: bool) -> LoadOptions {
+    LoadOptions {
+        without_fault,
+        known_codes: twinstack_check::codes::all_codes()
+            .iter()
+            .map(|info| info.code.to_owned())
+            .collect(),
+        ..LoadOptions::default()
+    }
+}
+
 /// Builds the world, runs the command in it, passes its exit status on; `failed` is the lab's own failure.
 fn in_world(
     arguments: &RunArguments,
     environment: &mut Environment<'_>,
     failed: u8,
 ) -> anyhow::Result<u8> {
-    let load = LoadOptions {
-        without_fault: arguments.without_fault,
-        ..LoadOptions::default()
-    };
-    let world = match World::load_with(&arguments.world, &load) {
+    let world = match World::load_with(&arguments.world, &load_options(arguments.without_fault)) {
         Ok(world) => world,
         Err(error) => {
             let text = error.render(environment.stderr.colour);
@@ -204,8 +213,7 @@ fn in_world(
     let ran = Lab::start(&world, &options).and_then(|lab| {
         // From here on the terminal belongs to the command; it decides what Ctrl-C means.
         let _ignored = Interrupts::ignore();
-        lab.command(&host, arguments.command.iter().map(String::as_str))
-            .status()
+        lab.command(&host, &arguments.command).status()
     });
     match ran {
         Ok(outcome) => {
@@ -222,8 +230,10 @@ fn in_world(
 }
 
 /// What to say when the command did not run at all; a command that ran speaks for itself.
-fn complaint(outcome: &Outcome, command: &[String]) -> Option<String> {
-    let name = command.first().map_or("", String::as_str);
+fn complaint(outcome: &Outcome, command: &[OsString]) -> Option<String> {
+    let name = command
+        .first()
+        .map_or_else(Default::default, |name| name.to_string_lossy());
     match outcome {
         Outcome::Exited(_) | Outcome::Signaled(_) => None,
         Outcome::NotFound => Some(format!("`{name}` was not found\n")),

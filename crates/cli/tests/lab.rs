@@ -3,6 +3,7 @@
 #[path = "support/shared.rs"]
 mod support;
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -99,12 +100,8 @@ fn an_ordinary_user_without_tun_has_the_same_lab() {
     ) {
         return;
     }
-    // The binary may lie where that user cannot read.
-    let directory = tempfile::tempdir_in("/tmp").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(directory.path(), mode).unwrap();
+    let directory = readable_binary();
     let binary = directory.path().join("twinstack");
-    std::fs::copy(env!("CARGO_BIN_EXE_twinstack"), &binary).unwrap();
     let as_nobody = |command: &[&str]| {
         Command::new("setpriv")
             .args([
@@ -259,6 +256,95 @@ fn a_refused_namespace_is_named_with_what_to_change() {
 }
 
 #[test]
+fn a_limit_that_was_reached_is_not_called_a_missing_permission() {
+    let name = "a_limit_that_was_reached_is_not_called_a_missing_permission";
+    if !can_run(
+        name,
+        &[
+            Need::Namespaces,
+            Need::Root,
+            Need::Program("unshare"),
+            Need::Program("prlimit"),
+            Need::Program("setpriv"),
+        ],
+    ) {
+        return;
+    }
+    let run = format!(
+        "{} lab run healthy -- true",
+        env!("CARGO_BIN_EXE_twinstack")
+    );
+    let check = |mut command: Command, expected: &str| {
+        let output = command.output().unwrap();
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(125), "{errors}");
+        assert!(
+            errors.contains(expected) && errors.contains("this is a limit, not a permission"),
+            "{errors}"
+        );
+        assert!(!errors.contains("seccomp"), "{errors}");
+    };
+    // One namespace is there already, of the lab's own init; there is none left for the first host.
+    let mut namespaces = Command::new("unshare");
+    let script = format!("echo 1 > /proc/sys/user/max_net_namespaces && exec {run}");
+    namespaces.args(["--user", "--map-root-user", "sh", "-c", &script]);
+    check(namespaces, "user.max_net_namespaces");
+    // A user of its own, so that nobody else's processes count; root is exempt.
+    let directory = readable_binary();
+    let binary = directory.path().join("twinstack");
+    let mut processes = Command::new("setpriv");
+    processes
+        .args(["--reuid", "64011", "--regid", "64011", "--clear-groups"])
+        .args(["prlimit", "--nproc=1", "--"])
+        .arg(binary)
+        .args(["lab", "run", "healthy", "--", "true"])
+        .current_dir("/");
+    check(processes, "RLIMIT_NPROC");
+}
+
+#[test]
+fn arguments_that_are_no_text_arrive_as_they_were() {
+    let name = "arguments_that_are_no_text_arrive_as_they_were";
+    if !can_run(name, &[Need::Namespaces]) {
+        return;
+    }
+    let odd = std::ffi::OsStr::from_bytes(b"a\xff\xfe b");
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path().join(odd);
+    std::fs::create_dir(&directory).unwrap();
+    let script = r#"printf %s "$1" && pwd"#;
+    let output = lab("healthy", &["sh", "-c", script, "sh"])
+        .arg(odd)
+        .current_dir(&directory)
+        .output()
+        .unwrap();
+    let mut expected = [odd.as_bytes(), directory.as_os_str().as_bytes()].concat();
+    expected.push(b'\n');
+    assert_eq!(output.stdout, expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_code_that_check_does_not_have_is_refused_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.yaml");
+    std::fs::write(
+        &path,
+        "version: 1\nextends: standard\nexpect: reach.fw-drp\n",
+    )
+    .unwrap();
+    let path = path.to_str().unwrap();
+    let output = twinstack(&["lab", "run", path, "--", "true"])
+        .output()
+        .unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{errors}");
+    assert!(
+        errors.contains("mine.yaml:3:9") && errors.contains("did you mean `reach.fw-drop`?"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn a_broken_world_is_refused_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mine.yaml");
@@ -395,6 +481,16 @@ fn a_trace_of_every_packet_is_readable_by_tshark() {
 }
 
 /// Polls until something is there or the time is over.
+/// A folder with a copy of the binary that any user may execute: the binary itself may lie where others cannot read.
+fn readable_binary() -> tempfile::TempDir {
+    let directory = tempfile::tempdir_in("/tmp").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), mode).unwrap();
+    let binary = directory.path().join("twinstack");
+    std::fs::copy(env!("CARGO_BIN_EXE_twinstack"), binary).unwrap();
+    directory
+}
+
 fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {

@@ -17,8 +17,9 @@ pub use protocol::{Outcome, Update};
 pub use refusal::Refusal;
 
 use crate::world::model::World;
-use protocol::{Request, Response, raw, receive, send};
+use protocol::{Request, Response, Word, raw, receive, send};
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -204,7 +205,7 @@ impl Lab {
     pub fn command<I, S>(&self, host: &str, command: I) -> LabCommand<'_>
     where
         I: IntoIterator<Item = S>,
-        S: Into<String>,
+        S: Into<OsString>,
     {
         LabCommand {
             lab: self,
@@ -253,7 +254,7 @@ impl Drop for Lab {
 pub struct LabCommand<'a> {
     lab: &'a Lab,
     host: String,
-    command: Vec<String>,
+    command: Vec<OsString>,
     environment: Vec<(String, String)>,
 }
 
@@ -327,16 +328,14 @@ impl<'a> LabCommand<'a> {
         let id = lab.next.fetch_add(1, Ordering::Relaxed);
         let (ended, wait) = mpsc::channel();
         lab.expect(id, Awaited::Program(ended));
-        let directory = std::env::current_dir().map_or_else(
-            |_| "/".to_owned(),
-            |directory| directory.display().to_string(),
-        );
+        let directory =
+            std::env::current_dir().map_or_else(|_| "/".into(), PathBuf::into_os_string);
         let request = Request::Run {
             id,
             host: self.host,
-            command: self.command,
+            command: self.command.into_iter().map(Word::from).collect(),
             environment: self.environment,
-            directory,
+            directory: directory.into(),
         };
         send(raw(&lab.control), &request, &streams)
             .map_err(system("starting a program in the lab"))?;

@@ -42,6 +42,9 @@ pub struct LoadOptions {
     pub without_fault: bool,
     /// Shipped worlds whose faults are laid over this one too. Expected codes and arguments of `check` are united.
     pub also_fault_of: Vec<String>,
+    /// The finding codes that exist; another one in `expect` or `near-miss-of` is refused. Who calls knows its checker,
+    /// the lab does not; empty: every well-formed code is taken.
+    pub known_codes: Vec<String>,
 }
 
 impl World {

@@ -5,7 +5,7 @@
 use crate::names::Asker;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use twinstack_dns::Name;
@@ -170,7 +170,7 @@ async fn introduction(server: SocketAddr, patience: Duration) -> Result<Introduc
 }
 
 /// One reply, of which the first line is kept (RFC 5321, section 4.2.1: `-` behind the code means that more follow).
-async fn reply(stream: &mut BufReader<TcpStream>) -> Result<String, SmtpError> {
+pub(crate) async fn reply(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<String, SmtpError> {
     let mut first = None;
     for _ in 0..LINES {
         let mut line = Vec::new();

@@ -8,9 +8,10 @@ use super::{mounts, wire};
 use crate::service::{self, Context, Running};
 use crate::world::model::{Host, HostId};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,9 +19,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// A program to run in the foreground of somebody's attention.
 pub(crate) struct Run {
     pub(crate) id: u64,
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
-    pub(crate) directory: String,
+    pub(crate) directory: PathBuf,
     /// Standard input, output and error.
     pub(crate) streams: Vec<OwnedFd>,
 }
@@ -234,7 +235,7 @@ async fn execute(run: Run, shared: &Shared) -> Outcome {
         .args(arguments)
         .envs(shared.environment.iter().cloned())
         .envs(run.environment);
-    if Path::new(&run.directory).is_dir() {
+    if run.directory.is_dir() {
         command.current_dir(&run.directory);
     }
     let mut streams = run.streams.into_iter();

@@ -5,6 +5,7 @@
 
 use super::host::{HostThread, Programs, Run, Shared};
 use super::protocol::{Request, Response, receive, send};
+use super::refusal::explain;
 use super::spawn::{CONTROL, INIT_NAME, JOB, TRACE};
 use super::{mounts, wire};
 use crate::emulator::{self, Emulator, Port};
@@ -12,6 +13,7 @@ use crate::service::{Context, authority::CertificateAuthority, dns::NameData};
 use crate::world::model::{HostId, World};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -135,7 +137,7 @@ struct Standing {
 fn build(world: World, trace: Option<File>, control: &Arc<OwnedFd>) -> Result<Standing, String> {
     let say = |what: &str| {
         let what = what.to_owned();
-        move |error: std::io::Error| format!("{what}: {error}")
+        move |error: std::io::Error| format!("{what}: {}", explain(&error))
     };
     mounts::set_up().map_err(say("preparing the lab's file systems"))?;
     let authority = CertificateAuthority::generate().map_err(|error| error.to_string())?;
@@ -241,9 +243,9 @@ impl Standing {
                     if let Some(host) = self.hosts.get(&host) {
                         host.run(Run {
                             id,
-                            command,
+                            command: command.into_iter().map(OsString::from).collect(),
                             environment,
-                            directory,
+                            directory: OsString::from(directory).into(),
                             streams,
                         });
                     } else {

@@ -6,8 +6,10 @@
 use crate::world::model::{DnsRule, Filter, Zone};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 
 /// The longest message; a zone of a few thousand records fits.
 const LIMIT: usize = 1 << 20;
@@ -19,14 +21,38 @@ pub(crate) enum Request {
     Run {
         id: u64,
         host: String,
-        command: Vec<String>,
+        command: Vec<Word>,
         environment: Vec<(String, String)>,
-        directory: String,
+        directory: Word,
     },
     /// Send a signal to a program.
     Signal { id: u64, signal: i32 },
     /// Replace parts of the running world.
     Update { id: u64, update: Update },
+}
+
+/// An argument or a path: any bytes but zero, almost always text, and then written as such to keep messages short.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Word {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl From<OsString> for Word {
+    fn from(word: OsString) -> Self {
+        word.into_string()
+            .map_or_else(|word| Self::Bytes(word.into_vec()), Self::Text)
+    }
+}
+
+impl From<Word> for OsString {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Text(text) => text.into(),
+            Word::Bytes(bytes) => Self::from_vec(bytes),
+        }
+    }
 }
 
 /// Parts of a running world to replace; `None` leaves a part as it is.
@@ -183,9 +209,9 @@ mod tests {
         let run = Request::Run {
             id: 7,
             host: "client".into(),
-            command: vec!["true".into()],
+            command: vec![OsString::from("true").into()],
             environment: vec![],
-            directory: "/".into(),
+            directory: OsString::from("/").into(),
         };
         send(raw(&ours), &run, &[file.as_raw_fd(); 3]).unwrap();
         send(raw(&ours), &Request::Signal { id: 7, signal: 15 }, &[]).unwrap();
@@ -196,6 +222,22 @@ mod tests {
         assert!(matches!(second, Request::Signal { id: 7, signal: 15 }) && none.is_empty());
         drop(ours);
         assert!(receive::<Request>(raw(&theirs)).unwrap().is_none());
+    }
+
+    #[test]
+    fn words_that_are_no_text_arrive_as_they_were() {
+        for bytes in [
+            &b"plain"[..],
+            b"\xff\xfe",
+            b"",
+            b"[1,2]",
+            "\u{e9}".as_bytes(),
+        ] {
+            let sent = OsString::from_vec(bytes.to_vec());
+            let message = serde_json::to_string(&Word::from(sent.clone())).unwrap();
+            let word: Word = serde_json::from_str(&message).unwrap();
+            assert_eq!(OsString::from(word), sent, "{message}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// The kernel refused a namespace; says which permission is missing.
+/// The kernel gave us no namespace or process; says which permission is missing or which limit was reached.
 #[derive(Debug)]
 pub struct Refusal {
     /// What was being done.
@@ -16,11 +16,11 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} was refused: {}; {}",
-            self.step, self.source, self.advice
-        )
+        let verb = match limit(&self.source) {
+            Some(_) => "failed",
+            None => "was refused",
+        };
+        write!(f, "{} {verb}: {}; {}", self.step, self.source, self.advice)
     }
 }
 
@@ -65,8 +65,17 @@ impl Switches {
         }
     }
 
-    /// Which permission is missing, and how to give it.
-    pub(crate) fn advice(&self) -> String {
+    /// Which limit was reached or which permission is missing, and how to give more.
+    pub(crate) fn advice(&self, error: &io::Error) -> String {
+        // A maximum of zero is how an administrator switches namespaces off; the kernel says the same as for others.
+        let switched_off = [self.max_user_namespaces, self.max_net_namespaces].contains(&Some(0));
+        match limit(error) {
+            Some(limit) if !switched_off => limit,
+            _ => self.permission(),
+        }
+    }
+
+    fn permission(&self) -> String {
         let zero = |value: Option<u64>| value == Some(0);
         let answer = if zero(self.max_user_namespaces) {
             "user namespaces are switched off: `sysctl user.max_user_namespaces=15000` allows them"
@@ -87,14 +96,82 @@ impl Switches {
     }
 }
 
+/// What to do about an error that says "no more of these", which is no matter of permission; `None` for others.
+pub(crate) fn limit(error: &io::Error) -> Option<String> {
+    match error.raw_os_error() {
+        // clone(2): EAGAIN is about processes and threads.
+        Some(libc::EAGAIN) => {
+            let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+            let own = limits
+                .lines()
+                .find_map(|line| line.strip_prefix("Max processes")?.split_whitespace().next())
+                .map(|soft| format!(", here {soft}"))
+                .unwrap_or_default();
+            Some(format!(
+                "this is a limit, not a permission: no more processes are allowed, by RLIMIT_NPROC (`ulimit -u`{own}) or by the `pids` limit of a container or service; end some processes or raise it"
+            ))
+        }
+        // clone(2) and unshare(2), since Linux 4.9: ENOSPC is about namespaces.
+        Some(libc::ENOSPC) => Some(
+            "this is a limit, not a permission: no more namespaces are allowed, by `user.max_user_namespaces`, `user.max_net_namespaces` or another `user.max_*_namespaces`; end other labs or raise it with `sysctl`"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// An error of a step inside the lab, with what to do if it met a limit.
+pub(crate) fn explain(error: &io::Error) -> String {
+    match limit(error) {
+        Some(advice) => format!("{error}; {advice}"),
+        None => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn denied() -> io::Error {
+        io::Error::from_raw_os_error(libc::EPERM)
+    }
+
+    #[test]
+    fn a_limit_is_no_missing_permission() {
+        let check = |errno, switches: Switches, expected: &str| {
+            let source = io::Error::from_raw_os_error(errno);
+            let advice = switches.advice(&source);
+            let said = Refusal {
+                step: "creating namespaces",
+                source,
+                advice,
+            }
+            .to_string();
+            assert!(
+                said.contains(expected) && !said.contains("refused"),
+                "{said}"
+            );
+        };
+        let seccomp = || Switches {
+            seccomp: true,
+            max_user_namespaces: Some(100),
+            ..Switches::default()
+        };
+        check(libc::EAGAIN, seccomp(), "RLIMIT_NPROC");
+        check(libc::ENOSPC, seccomp(), "user.max_user_namespaces");
+        let off = Switches {
+            max_net_namespaces: Some(0),
+            ..Switches::default()
+        };
+        check(libc::ENOSPC, off, "switched off");
+        assert_eq!(limit(&denied()), None);
+        assert_eq!(explain(&denied()), denied().to_string());
+    }
+
     #[test]
     fn names_the_switch_that_refuses() {
         let check = |switches: Switches, expected: &str| {
-            let advice = switches.advice();
+            let advice = switches.advice(&denied());
             assert!(advice.contains(expected), "{advice}");
         };
         check(

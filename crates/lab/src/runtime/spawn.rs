@@ -48,8 +48,8 @@ fn spawn_with(
 ) -> Result<nix::unistd::Pid, Refusal> {
     let refuse = |step: &'static str, source: io::Error| Refusal {
         step,
+        advice: Switches::read().advice(&source),
         source,
-        advice: Switches::read().advice(),
     };
     let plain = |source: io::Error| Refusal {
         step: "starting the lab's init",

@@ -223,7 +223,7 @@ impl Problem {
                 "keep the program in the foreground (`named -g`, nginx's `daemon off;`), and read its messages above",
             ),
             Self::ProgramNotReady { .. } => Some(
-                "make the program listen on every address of the host (or list fewer in `listen`), or raise `ready_within`",
+                "make the program listen on every address of the host (or list fewer in `listen`), or raise `ready-within`",
             ),
             Self::Tls(_) | Self::File { .. } | Self::ProgramNotWatched { .. } => None,
         }

@@ -130,7 +130,7 @@ fn goals(
     others: &[Vec<Layer>],
     options: &LoadOptions,
 ) -> Option<Goals> {
-    let mut goals = goals_of(reader, chain);
+    let mut goals = goals_of(reader, chain, &options.known_codes);
     if options.without_fault {
         goals.expect.clear();
     }
@@ -142,7 +142,7 @@ fn goals(
             );
             return None;
         }
-        let more = goals_of(reader, other);
+        let more = goals_of(reader, other, &options.known_codes);
         goals.needs.extend(more.needs);
         goals.expect.extend(more.expect);
         goals.near_miss_of.extend(more.near_miss_of);
@@ -174,7 +174,7 @@ fn unite(reader: &mut Reader<'_>, first: &mut Option<(String, At)>, second: Opti
 }
 
 /// Upper files win key by key.
-fn goals_of(reader: &mut Reader<'_>, chain: &[Layer]) -> Goals {
+fn goals_of(reader: &mut Reader<'_>, chain: &[Layer], known: &[String]) -> Goals {
     let mut goals = Goals::default();
     for layer in chain {
         let fields = reader.fields_again(&layer.root, &WORLD);
@@ -182,10 +182,10 @@ fn goals_of(reader: &mut Reader<'_>, chain: &[Layer]) -> Goals {
             goals.needs = reader.texts(fields.get("needs"));
         }
         if fields.get("expect").is_some() {
-            goals.expect = codes(reader, fields.get("expect"));
+            goals.expect = codes(reader, fields.get("expect"), known);
         }
         if fields.get("near-miss-of").is_some() {
-            goals.near_miss_of = codes(reader, fields.get("near-miss-of"));
+            goals.near_miss_of = codes(reader, fields.get("near-miss-of"), known);
         }
         let check = reader.sub(&fields, "check", &CHECK);
         let mut text = |key| -> Option<(String, At)> {
@@ -201,16 +201,27 @@ fn goals_of(reader: &mut Reader<'_>, chain: &[Layer]) -> Goals {
     goals
 }
 
-fn codes(reader: &mut Reader<'_>, node: Option<&Node>) -> Vec<Code> {
+/// `known` is every code that exists; empty if nobody said.
+fn codes(reader: &mut Reader<'_>, node: Option<&Node>, known: &[String]) -> Vec<Code> {
     reader.each(node, |reader, node| {
         let text = reader.text(node)?;
-        match Code::parse(text) {
-            Ok(code) => Some(code),
+        let code = match Code::parse(text) {
+            Ok(code) => code,
             Err(error) => {
                 reader.problems.add(node.at, error.to_string());
-                None
+                return None;
             }
+        };
+        if known.is_empty() || known.iter().any(|known| known == text) {
+            return Some(code);
         }
+        let hint = scalar::nearest(text, known.iter().map(String::as_str)).map_or_else(
+            || "`twinstack explain` lists them".to_owned(),
+            |code| format!("did you mean `{code}`?"),
+        );
+        let message = format!("no finding has the code `{text}`");
+        reader.problems.add_with_hint(node.at, message, hint);
+        None
     })
 }
 

@@ -120,7 +120,10 @@ async fn program_that_listens_on_one_family_only_is_not_ready() {
     let v4: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
     let mut service = listening_on(&[v4]);
     exec(&mut service).ready_within = Duration::from_secs(2);
-    let error = lab.refuses(&service).await.to_string();
+    let error = lab.refuses(&service).await;
+    // The key as the world file spells it.
+    assert!(error.hint().unwrap().contains("`ready-within`"));
+    let error = error.to_string();
     let port = v4.port();
     let expected = format!("does not accept connections on [::1]:{port} after 2s; it wrote:\n");
     assert!(error.contains(&expected), "{error}");

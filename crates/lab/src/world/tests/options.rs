@@ -194,3 +194,44 @@ fn filters_and_rules_of_a_fault_come_first() {
         .collect();
     assert_eq!(types, ["AAAA", "A"]);
 }
+
+#[test]
+fn a_code_that_nobody_raises_is_refused_where_it_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mine.yaml");
+    let check = |text: &str, known: &[&str]| {
+        std::fs::write(&path, format!("version: 1\nextends: standard\n{text}\n")).unwrap();
+        let options = LoadOptions {
+            known_codes: known.iter().map(|code| (*code).to_owned()).collect(),
+            ..LoadOptions::default()
+        };
+        World::load_with(path.to_str().unwrap(), &options).map_err(|error| {
+            let problem = &error.problems()[0];
+            (
+                problem.place.line,
+                problem.place.column,
+                format!("{}: {}", problem.message, problem.hint),
+            )
+        })
+    };
+    let known = ["reach.no-route", "dns.aaaa-missing"];
+    assert_eq!(
+        check("expect: [dns.aaaa-missing, reach.no-rout]", &known).unwrap_err(),
+        (
+            3,
+            28,
+            "no finding has the code `reach.no-rout`: did you mean `reach.no-route`?".to_owned()
+        )
+    );
+    assert_eq!(
+        check("near-miss-of: xyz.nope", &known).unwrap_err(),
+        (
+            3,
+            15,
+            "no finding has the code `xyz.nope`: `twinstack explain` lists them".to_owned()
+        )
+    );
+    assert!(check("expect: reach.no-route", &known).is_ok());
+    // Who does not say which codes exist takes them all.
+    assert!(check("expect: xyz.nope", &[]).is_ok());
+}
