@@ -8,6 +8,8 @@
 
 mod discovery;
 mod prefix;
+#[cfg(test)]
+mod tests;
 
 pub use discovery::{DISCOVERY_NAME, WELL_KNOWN_ADDRESSES, discover};
 pub use prefix::{Prefix64, Prefix64Error};

@@ -10,6 +10,8 @@
 mod policy;
 mod reason;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 pub use policy::{Policy, PolicyError, PolicyTable};
 pub use reason::{Reason, Rule};
