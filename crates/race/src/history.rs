@@ -17,6 +17,8 @@
 mod host;
 mod recollection;
 mod round_trip;
+#[cfg(test)]
+mod tests;
 
 pub use recollection::{Bounds, Last, Recollection};
 pub use round_trip::RoundTrip;
