@@ -24,6 +24,13 @@ const fn code(
 /// Every code of this crate, sorted.
 pub const CODES: &[CodeInfo] = &[
     code(
+        "client.failed",
+        None,
+        Severity::Failure,
+        "the client gets no answer, though the service gives one",
+        include_str!("../../../docs/findings/client.failed.md"),
+    ),
+    code(
         "client.no-fallback",
         Some("C801"),
         Severity::Failure,
@@ -62,7 +69,7 @@ pub const CODES: &[CodeInfo] = &[
         "dns.aaaa-missing",
         Some("D101"),
         Severity::Failure,
-        "the name has no AAAA",
+        "the name has no AAAA, or lacks one that was planned",
         include_str!("../../../docs/findings/dns.aaaa-missing.md"),
     ),
     code(
@@ -199,11 +206,25 @@ pub const CODES: &[CodeInfo] = &[
         include_str!("../../../docs/findings/http.content-mismatch.md"),
     ),
     code(
+        "http.no-answer",
+        None,
+        Severity::Failure,
+        "the request is taken, and no whole HTTP response comes",
+        include_str!("../../../docs/findings/http.no-answer.md"),
+    ),
+    code(
         "http.partial-page",
         Some("H403"),
         Severity::Warning,
         "parts of the page are not reachable over IPv6",
         include_str!("../../../docs/findings/http.partial-page.md"),
+    ),
+    code(
+        "http.server-error",
+        None,
+        Severity::Failure,
+        "the service answers with an error of its own, whatever the family",
+        include_str!("../../../docs/findings/http.server-error.md"),
     ),
     code(
         "http.v4-literal",
@@ -239,6 +260,13 @@ pub const CODES: &[CodeInfo] = &[
         Severity::Failure,
         "SPF allows the IPv4 address of the mail server and not the IPv6 one",
         include_str!("../../../docs/findings/mail.spf-no-v6.md"),
+    ),
+    code(
+        "reach.closed",
+        None,
+        Severity::Failure,
+        "nobody can connect, over neither family",
+        include_str!("../../../docs/findings/reach.closed.md"),
     ),
     code(
         "reach.fragment-or-eh-drop",
@@ -325,6 +353,13 @@ pub const CODES: &[CodeInfo] = &[
         include_str!("../../../docs/findings/tls.alpn-or-version-gap.md"),
     ),
     code(
+        "tls.cert-invalid",
+        None,
+        Severity::Failure,
+        "the certificate is good over no family: name, dates or issuer",
+        include_str!("../../../docs/findings/tls.cert-invalid.md"),
+    ),
+    code(
         "tls.cert-mismatch",
         Some("T301"),
         Severity::Failure,
@@ -332,10 +367,17 @@ pub const CODES: &[CodeInfo] = &[
         include_str!("../../../docs/findings/tls.cert-mismatch.md"),
     ),
     code(
+        "tls.no-handshake",
+        None,
+        Severity::Failure,
+        "the port opens, and the TLS handshake fails",
+        include_str!("../../../docs/findings/tls.no-handshake.md"),
+    ),
+    code(
         "tls.stall",
         Some("T303"),
         Severity::Failure,
-        "the port opens over IPv6, and the TLS handshake is never answered",
+        "the port opens, and the TLS handshake is never answered",
         include_str!("../../../docs/findings/tls.stall.md"),
     ),
 ];

@@ -256,11 +256,11 @@ fn broken(
     let mut ways: Vec<(String, Vec<&Place<'_>>)> = Vec::new();
     for place in places {
         let how = match &place.work {
-            Work::Done | Work::Silent => "gives no answer".to_owned(),
-            Work::UdpSilent => "gives no answer over UDP, only over TCP".to_owned(),
+            Work::Done | Work::Silent => "no answer".to_owned(),
+            Work::UdpSilent => "no answer over UDP, only over TCP,".to_owned(),
             Work::Refused(words) => {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                format!("answers with {}", words.join(" and "))
+                words.join(" and ")
             }
         };
         match ways.iter_mut().find(|(known, _)| *known == how) {
@@ -270,7 +270,7 @@ fn broken(
     }
     let how: Vec<String> = ways
         .iter()
-        .map(|(how, places)| format!("{} {how}", addresses(places)))
+        .map(|(how, places)| format!("{how} at {}", addresses(places)))
         .collect();
     let mut evidence: Vec<Evidence> = places
         .iter()
