@@ -1,5 +1,7 @@
 //! The work that developers repeat: `cargo xtask test`, and what it is made of.
 
+mod bench;
+mod conformance;
 mod tests_run;
 
 use std::process::ExitCode;
@@ -8,7 +10,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test       formatting, lints, unit, documentation and lab tests; ends with a count
-  bench      the lab's benchmarks: calibration, throughput, packet rate
+  bench      the lab's benchmarks (calibration, throughput, packet rate), then what `check` takes, beside the goals
   fuzz SECS  every fuzz target for SECS seconds (needs a nightly toolchain and cargo-fuzz)
 ";
 
@@ -17,7 +19,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test"] => tests_run::all(),
-        ["bench"] => tests_run::cargo(&["bench", "--workspace", "--locked"]),
+        ["conformance"] => tests_run::root().and_then(|root| conformance::run(&root)),
+        ["bench"] => bench::all(),
         ["fuzz", seconds] => tests_run::fuzz(seconds),
         _ => {
             say(USAGE);

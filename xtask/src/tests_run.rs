@@ -1,7 +1,8 @@
 //! `cargo xtask test`: runs everything, counts it, and names what could not run here.
 
-use crate::say;
+use crate::{conformance, say};
 use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +10,14 @@ use std::time::Instant;
 
 /// What may be missing in continuous integration without failing it: nothing.
 const MAY_BE_MISSING_IN_CI: [&str; 0] = [];
+
+/// How one test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Passed,
+    Failed,
+    Ignored,
+}
 
 /// What a run of `cargo test` counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,10 +55,12 @@ pub(crate) fn all() -> Result<bool> {
     if !cargo(&["build", "--locked", "--quiet", "--bin", "twinstack"])? {
         return Ok(false);
     }
-    let (success, count) = count_tests(
+    let (success, count, ended) = count_tests(
         &["test", "--workspace", "--locked", "--no-fail-fast"],
         &list,
     )?;
+    say("== conformance");
+    let conforms = conformance::judge(&root, &ended)?;
 
     let not_run: Vec<String> = std::fs::read_to_string(&list)
         .unwrap_or_default()
@@ -78,7 +89,17 @@ pub(crate) fn all() -> Result<bool> {
         count.failed,
         count.ignored + not_run.len()
     ));
-    Ok(success)
+    Ok(success && conforms)
+}
+
+/// Runs `cargo test` with these arguments and tells how each test ended.
+pub(crate) fn run_tests(
+    arguments: &[&str],
+    root: &Path,
+) -> Result<(bool, BTreeMap<String, Ended>)> {
+    let list = root.join("target").join("not-run.txt");
+    let (success, _, ended) = count_tests(arguments, &list)?;
+    Ok((success, ended))
 }
 
 fn step(name: &str, arguments: &[&str]) -> Result<bool> {
@@ -100,7 +121,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<bool> {
 }
 
 /// Runs `cargo test`, passes its output through, and adds up the closing lines of all test programs.
-fn count_tests(arguments: &[&str], list: &Path) -> Result<(bool, Count)> {
+fn count_tests(arguments: &[&str], list: &Path) -> Result<(bool, Count, BTreeMap<String, Ended>)> {
     let mut child = Command::new("cargo")
         .args(arguments)
         .current_dir(root()?)
@@ -110,6 +131,7 @@ fn count_tests(arguments: &[&str], list: &Path) -> Result<(bool, Count)> {
         .context("starting cargo test")?;
     let output = child.stdout.take().context("cargo test has no output")?;
     let mut count = Count::default();
+    let mut ended = BTreeMap::new();
     for line in BufReader::new(output).lines() {
         let line = line.context("reading the output of cargo test")?;
         if let Some(more) = parse(&line) {
@@ -117,10 +139,29 @@ fn count_tests(arguments: &[&str], list: &Path) -> Result<(bool, Count)> {
             count.failed += more.failed;
             count.ignored += more.ignored;
         }
+        if let Some((name, end)) = parse_test(&line) {
+            // Two test programs may have a test of the same name: one that fails is not to be hidden.
+            let known = ended.entry(name.to_owned()).or_insert(end);
+            if end == Ended::Failed || *known == Ended::Ignored {
+                *known = end;
+            }
+        }
         say(&line);
     }
     let status = child.wait().context("waiting for cargo test")?;
-    Ok((status.success(), count))
+    Ok((status.success(), count, ended))
+}
+
+/// Reads `test order::tests::c6_sorts ... ok`.
+fn parse_test(line: &str) -> Option<(&str, Ended)> {
+    let (name, end) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let end = match end.split([',', ' ']).next()? {
+        "ok" => Ended::Passed,
+        "FAILED" => Ended::Failed,
+        "ignored" => Ended::Ignored,
+        _ => return None,
+    };
+    Some((name.strip_suffix(" - should panic").unwrap_or(name), end))
 }
 
 /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
@@ -171,7 +212,7 @@ pub(crate) fn fuzz(seconds: &str) -> Result<bool> {
 }
 
 /// The workspace's root: this crate's parent.
-fn root() -> Result<PathBuf> {
+pub(crate) fn root() -> Result<PathBuf> {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map(Path::to_owned)
@@ -195,5 +236,26 @@ mod tests {
         );
         assert_eq!(parse("test result: ok"), None);
         assert_eq!(parse("running 3 tests"), None);
+    }
+
+    #[test]
+    fn reads_how_each_test_ended() {
+        for (line, read) in [
+            ("test a::b ... ok", Some(("a::b", Ended::Passed))),
+            ("test a::b ... FAILED", Some(("a::b", Ended::Failed))),
+            ("test a::b ... ignored", Some(("a::b", Ended::Ignored))),
+            (
+                "test a::b ... ignored, needs the lab",
+                Some(("a::b", Ended::Ignored)),
+            ),
+            (
+                "test a::b - should panic ... ok",
+                Some(("a::b", Ended::Passed)),
+            ),
+            ("test result: ok. 3 passed", None),
+            ("running 3 tests", None),
+        ] {
+            assert_eq!(parse_test(line), read, "{line}");
+        }
     }
 }
