@@ -22,6 +22,7 @@
 
 pub mod emulator;
 mod runtime;
+pub mod score;
 mod service;
 pub mod trace;
 pub mod world;
