@@ -9,9 +9,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test       formatting, lints, unit, documentation and lab tests; ends with a count
-  bench      the lab's benchmarks (calibration, throughput, packet rate), then what `check` takes, beside the goals
-  fuzz SECS  every fuzz target for SECS seconds (needs a nightly toolchain and cargo-fuzz)
+  test         formatting, lints, unit, documentation and lab tests, conformance; ends with a count
+  conformance  which tests prove which line of crates/race/CHECKLIST.md; fails when a MUST or a SHOULD has none
+  bench        the lab's benchmarks (calibration, throughput, packet rate), then what `check` takes, beside the goals
+  bench race   what a step of the dialer's machine costs, beside the goals
+  fuzz SECS    every fuzz target for SECS seconds (needs a nightly toolchain and cargo-fuzz)
 ";
 
 fn main() -> ExitCode {
@@ -20,6 +22,9 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => tests_run::all(),
         ["conformance"] => tests_run::root().and_then(|root| conformance::run(&root)),
+        ["bench", "race"] => {
+            tests_run::cargo(&["bench", "--locked", "-p", "twinstack-race", "--bench", "step"])
+        }
         ["bench"] => bench::all(),
         ["fuzz", seconds] => tests_run::fuzz(seconds),
         _ => {
