@@ -1,7 +1,7 @@
 //! What earlier dials have told of a host's addresses: round-trip times, outcomes, and paths that swallow packets.
 //!
 //! A dial asks [`History::recall`] once, races with the [`Recollection`] (a plain value, so that a race stays pure), and
-//! hands what happened to [`History::learn`].
+//! hands what happened ([`endings`] reads it from the race's timeline) to [`History::learn`].
 //!
 //! Invariants:
 //!
@@ -15,11 +15,13 @@
 //! - The size is bounded in each direction.
 
 mod host;
+mod lesson;
 mod recollection;
 mod round_trip;
 #[cfg(test)]
 mod tests;
 
+pub use lesson::endings;
 pub use recollection::{Bounds, Last, Recollection};
 pub use round_trip::RoundTrip;
 

@@ -1,4 +1,5 @@
 mod converge;
+mod lesson;
 
 use super::*;
 use crate::network::Family;
