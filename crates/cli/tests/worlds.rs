@@ -237,8 +237,8 @@ fn every_code_has_a_world_that_raises_it_and_one_that_nearly_does() {
 }
 
 #[test]
-fn a_healthy_target_takes_under_two_seconds_and_a_black_hole_under_twelve() {
-    let name = "a_healthy_target_takes_under_two_seconds_and_a_black_hole_under_twelve";
+fn a_healthy_target_and_a_black_hole_take_less_than_twice_their_goals() {
+    let name = "a_healthy_target_and_a_black_hole_take_less_than_twice_their_goals";
     if !can_run(name, &[Need::Namespaces]) {
         return;
     }
@@ -260,7 +260,8 @@ fn a_healthy_target_takes_under_two_seconds_and_a_black_hole_under_twelve() {
         let report: twinstack_check::Report = serde_json::from_slice(&output.stdout).unwrap();
         Duration::from_secs_f64(report.elapsed_seconds)
     };
-    // Twice the goal: other tests share the machine. The goals themselves are printed by the benchmark.
+    // Not under the goals of 2 s and 12 s: other tests share the machine, and this build is not optimised.
+    // `cargo xtask bench` measures the released program and prints the goals beside it.
     assert!(elapsed("healthy") < Duration::from_secs(4));
     assert!(elapsed("v6-drop") < Duration::from_secs(20));
 }
