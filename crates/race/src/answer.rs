@@ -2,7 +2,6 @@
 
 use crate::endpoint::{Alpn, Ech};
 use crate::name::Name;
-use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -200,7 +199,7 @@ pub struct QueryError {
     /// What kind of failure.
     pub kind: QueryErrorKind,
     /// In the words of the resolver.
-    pub text: Box<str>,
+    pub text: Arc<str>,
 }
 
 /// The ways in which a question remains without an answer.

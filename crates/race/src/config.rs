@@ -1,6 +1,7 @@
 //! How a race is run. Every default is the value that the draft recommends, or says why there is none.
 
 use crate::network::Family;
+use crate::rfc6724::PolicyTable;
 use core::fmt;
 use core::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub preferred_family: Option<Family>,
     /// C11: how many addresses of the first family are tried before one of the other.
     pub preferred_family_count: usize,
+    /// C6, C14: the policy table of RFC 6724, or that of its update.
+    pub policy: PolicyTable,
     /// C1, C2: whether protocols are interleaved or tried one after the other.
     pub protocols: ProtocolOrder,
     /// F1, C1: what ECH configurations are to the caller.
@@ -99,6 +102,7 @@ impl Default for Config {
             hurry_on_new_address: false,
             preferred_family: None,
             preferred_family_count: 1,
+            policy: PolicyTable::rfc6724(),
             protocols: ProtocolOrder::Interleaved,
             ech: EchUse::Off,
             refuse_downgrade: true,

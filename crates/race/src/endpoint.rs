@@ -18,6 +18,13 @@ pub enum Protocol {
     Quic,
 }
 
+impl Protocol {
+    /// Whether it is encrypted, so that ECH means something.
+    pub const fn is_secure(self) -> bool {
+        !matches!(self, Self::Tcp)
+    }
+}
+
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

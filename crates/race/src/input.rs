@@ -3,7 +3,7 @@
 use crate::answer::{Answer, QueryError, QueryId};
 use crate::endpoint::Ech;
 use crate::network::Network;
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::fmt;
 
 /// Which attempt. Counted from 1 within a race, in the order of their starts.
@@ -80,7 +80,7 @@ pub struct AttemptError {
     /// What kind of failure.
     pub kind: AttemptErrorKind,
     /// In the words of the system or of the library that failed.
-    pub text: Box<str>,
+    pub text: Arc<str>,
 }
 
 /// The ways in which an attempt fails.

@@ -45,16 +45,20 @@
 extern crate alloc;
 
 mod answer;
+mod chance;
 mod config;
 mod endpoint;
 mod events;
+pub mod history;
 mod input;
+mod knowledge;
 mod name;
 pub mod nat64;
 mod network;
 mod order;
 mod output;
 mod race;
+mod resolve;
 pub mod rfc6724;
 mod target;
 mod time;
@@ -69,6 +73,7 @@ pub use config::{
 pub use endpoint::{Alpn, Alpns, Ech, Endpoint, Protocol, alpns};
 pub use events::{Event, What};
 pub use input::{AttemptError, AttemptErrorKind, AttemptId, Ignored, Input};
+pub use knowledge::Fact;
 pub use name::{Name, NameError};
 pub use network::{Family, Network, Routes};
 pub use order::{Order, Place};
@@ -76,6 +81,6 @@ pub use output::{
     CancelReason, Cause, FailedAttempt, FailedQuery, Failure, FailureReason, Outcome, Output,
     QueryEnd,
 };
-pub use race::Race;
+pub use race::{Attempt, AttemptEnd, Race};
 pub use target::{Host, Offer, Service, Target};
 pub use time::Instant;

@@ -1,7 +1,7 @@
 //! What the machine asks of the caller.
 
 use crate::answer::{Purpose, QueryError, QueryId, QueryType};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Protocol};
 use crate::input::{AttemptError, AttemptId};
 use crate::name::Name;
 use crate::order::Order;
@@ -82,8 +82,6 @@ pub enum Cause {
         /// The attempt that it told so.
         attempt: AttemptId,
     },
-    /// The network changed.
-    NetworkChange,
 }
 
 /// Why an attempt is to be closed.
@@ -189,6 +187,8 @@ pub struct FailedAttempt {
     pub id: AttemptId,
     /// Where it went.
     pub address: SocketAddr,
+    /// What was spoken.
+    pub protocol: Protocol,
     /// When it started.
     pub started: Instant,
     /// When it ended.

@@ -1,33 +1,59 @@
-//! The machine.
+//! The machine: facts come in, and [`Race::next`] decides.
+//!
+//! An input only writes down what happened. Decisions are made in one place, [`Race::advance`], when the caller asks what
+//! to do: so the order of inputs within one instant cannot matter.
 
-use crate::answer::{Answer, AnswerData, Purpose, QueryId, QueryType};
-use crate::config::{ATTEMPT_FLOOR, Config, ConfigError};
-use crate::endpoint::Endpoint;
+mod attempts;
+mod ending;
+mod gate;
+mod pace;
+mod timers;
+
+pub use attempts::{Attempt, AttemptEnd};
+
+use crate::config::{Config, ConfigError};
+use crate::endpoint::{Ech, Endpoint};
 use crate::events::{Event, What};
-use crate::input::{AttemptId, Ignored, Input};
-use crate::network::{Family, Network, Routes};
-use crate::order::{Order, Place};
-use crate::output::{CancelReason, Cause, Failure, FailureReason, Outcome, Output};
-use crate::target::{Host, Target};
+use crate::history::Recollection;
+use crate::input::{AttemptError, AttemptErrorKind, AttemptId, Ignored, Input};
+use crate::knowledge::{Fact, Knowledge};
+use crate::nat64::Nat64;
+use crate::network::{Network, Routes};
+use crate::order::{Known, List, Order, Place};
+use crate::output::{CancelReason, Cause, FailureReason, Outcome, Output};
+use crate::resolve::{Resolve, Scene, service_name};
+use crate::target::{Host, Service, Target};
 use crate::time::Instant;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
+use attempts::Attempts;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use pace::Pace;
+use timers::{Timer, Timers};
 
 /// A race to one target.
 pub struct Race {
     target: Target,
     config: Config,
-    routes: Option<Box<dyn Routes + Send>>,
-    queries: Vec<(QueryType, Option<Vec<IpAddr>>)>,
-    attempts: Vec<(SocketAddr, bool)>,
+    network: Network,
+    seed: u64,
+    began: Instant,
+    /// The latest moment that the caller has named. Time does not go back.
+    latest: Instant,
+    resolve: Resolve,
+    knowledge: Knowledge,
+    list: List,
+    attempts: Attempts,
+    /// Endpoints to be tried again with another ECH configuration (E7).
+    retries: Vec<(AttemptId, Endpoint)>,
+    pace: Pace,
+    /// Since when there is an address to try (B9).
     first_address: Option<Instant>,
-    next_start: Option<(Instant, Cause)>,
-    last_start: Option<Instant>,
-    outcome: Option<Outcome>,
+    outcome: Option<(Instant, Outcome)>,
+    timers: Timers,
+    /// Something came in that has not been decided upon.
+    undecided: bool,
     outbox: VecDeque<Output>,
     events: Vec<Event>,
 }
@@ -38,70 +64,72 @@ impl Race {
         target: Target,
         config: Config,
         network: Network,
-        _seed: u64,
-        _now: Instant,
+        seed: u64,
+        now: Instant,
     ) -> Result<Self, ConfigError> {
         config.check()?;
         if target.offers.is_empty() {
             return Err(ConfigError::NoProtocol);
         }
-        let mut race = Self {
+        if let Host::Name(name) = &target.host
+            && target.service != Service::None
+            && service_name(name, &target).is_none()
+        {
+            return Err(ConfigError::ServiceName);
+        }
+        Ok(Self {
             target,
             config,
-            routes: None,
-            queries: Vec::new(),
-            attempts: Vec::new(),
+            network,
+            seed,
+            began: now,
+            latest: now,
+            resolve: Resolve {
+                changed: true,
+                ..Resolve::default()
+            },
+            knowledge: Knowledge::default(),
+            list: List::default(),
+            attempts: Attempts::default(),
+            retries: Vec::new(),
+            pace: Pace::default(),
             first_address: None,
-            next_start: None,
-            last_start: None,
             outcome: None,
+            timers: Timers::default(),
+            undecided: true,
             outbox: VecDeque::new(),
             events: Vec::new(),
-        };
-        if let Host::Name(name) = &race.target.host {
-            for (kind, family) in [(QueryType::Aaaa, Family::V6), (QueryType::A, Family::V4)] {
-                if network.has(family) {
-                    let id = QueryId(u32::try_from(race.queries.len()).unwrap_or(u32::MAX) + 1);
-                    race.queries.push((kind, None));
-                    let name = name.clone();
-                    race.outbox.push_back(Output::Query {
-                        id,
-                        name,
-                        kind,
-                        purpose: Purpose::First,
-                    });
-                }
-            }
-        }
-        Ok(race)
+        })
     }
 
     /// With the host's routing table, which RFC 6724 needs to sort (C6). Without it, a family that the network has is
     /// taken to have a global source address.
     #[must_use]
     pub fn with_routes(mut self, routes: impl Routes + Send + 'static) -> Self {
-        self.routes = Some(Box::new(routes));
+        self.knowledge.routes = Some(Box::new(routes));
         self
     }
 
-    /// Tells what happened.
+    /// With what is remembered of the target's addresses (C7).
+    #[must_use]
+    pub fn with_memory(mut self, memory: Recollection) -> Self {
+        self.knowledge.memory = Some(memory);
+        self
+    }
+
+    /// With facts of a recorded race: for these addresses nobody else is asked.
+    #[must_use]
+    pub fn with_facts(mut self, facts: impl IntoIterator<Item = Fact>) -> Self {
+        self.knowledge.give(facts);
+        self
+    }
+
+    /// Tells what happened. What changes nothing is refused with the reason; the race goes on as if it had not been said.
     pub fn input(&mut self, input: Input, now: Instant) -> Result<(), Ignored> {
-        match &input {
-            Input::Answer { query, answer } => self.answered(*query, answer, now)?,
-            Input::Succeeded { attempt } => {
-                self.running(*attempt)?;
-                self.finish(Outcome::Connected { attempt: *attempt }, now);
-            }
-            Input::Failed { attempt, .. } => {
-                let index = self.running(*attempt)?;
-                self.attempts[index].1 = false;
-                let at = self
-                    .last_start
-                    .map_or(now, |last| now.max(last + ATTEMPT_FLOOR));
-                self.next_start = Some((at, Cause::Failure { attempt: *attempt }));
-            }
-            _ => {}
-        }
+        self.latest = self.latest.max(now);
+        let now = self.latest;
+        self.take(&input, now)?;
+        self.undecided = true;
         self.events.push(Event {
             at: now,
             what: What::In(input),
@@ -109,13 +137,108 @@ impl Race {
         Ok(())
     }
 
+    fn take(&mut self, input: &Input, now: Instant) -> Result<(), Ignored> {
+        let scene = Scene {
+            target: &self.target,
+            config: &self.config,
+            network: &self.network,
+            seed: self.seed,
+        };
+        match input {
+            // After success too: the answer is for the resolver's cache (B12).
+            Input::Answer { query, answer } => {
+                let learned = self.resolve.answered(scene, *query, answer, now)?;
+                self.learn(learned);
+            }
+            Input::QueryFailed { query, error } => {
+                let learned = self.resolve.failed(scene, *query, error.clone(), now)?;
+                self.learn(learned);
+            }
+            Input::Succeeded { attempt } => self.attempts.succeeded(*attempt, now)?,
+            Input::Failed { attempt, error } => {
+                self.attempts.find(*attempt)?;
+                self.fail(*attempt, error.clone(), now);
+            }
+            Input::EchRejected { attempt, retry } => {
+                let found = self.attempts.find(*attempt)?;
+                // E7: once. A retry to a retry is a failure.
+                let again = matches!(found.cause, Cause::EchRetry { .. });
+                if again || found.endpoint.ech.is_none() {
+                    let error = AttemptError::new(AttemptErrorKind::Ech, "ECH rejected again");
+                    self.fail(*attempt, error, now);
+                } else {
+                    let endpoint = Endpoint {
+                        ech: retry.clone(),
+                        ..found.endpoint.clone()
+                    };
+                    self.attempts.end(*attempt, AttemptEnd::EchRejected, now);
+                    self.retries.push((*attempt, endpoint));
+                }
+            }
+            Input::Progress { attempt } => {
+                let found = self.attempts.find(*attempt)?;
+                found.first_reply.get_or_insert(now);
+                found.last_progress = Some(now);
+                self.pace.progressed(&self.config, found, now);
+            }
+            Input::Changed { .. } | Input::Expired { .. } | Input::Network(_)
+                if self.is_finished() =>
+            {
+                return Err(Ignored::Finished);
+            }
+            Input::Changed { query, answer } => {
+                let learned = self.resolve.replaced(scene, *query, answer, now)?;
+                self.learn(learned);
+            }
+            Input::Expired { query } => self.resolve.expired(*query, now)?,
+            Input::Network(network) => self.move_to(network.clone(), now),
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, learned: Option<Nat64>) {
+        if let Some(nat64) = learned {
+            self.network.nat64 = Some(nat64);
+        }
+    }
+
+    fn fail(&mut self, attempt: AttemptId, error: AttemptError, now: Instant) {
+        if self.attempts.end(attempt, AttemptEnd::Failed(error), now) {
+            self.pace.failed(attempt, now);
+        }
+    }
+
+    /// The network is another one, or more is known of it.
+    fn move_to(&mut self, network: Network, now: Instant) {
+        if network.context != self.network.context {
+            // Whatever ran, ran on addresses that are gone; whatever was learned is another network's (C9, N6).
+            self.cancel_running(|_| CancelReason::NetworkChange, now);
+            self.resolve.start_over(&mut self.outbox);
+            self.knowledge.network_changed();
+            self.attempts.start_over();
+            self.retries.clear();
+            self.pace.start_over();
+            self.first_address = None;
+        } else {
+            self.knowledge.routes_changed();
+        }
+        self.network = network;
+        self.resolve.changed = true;
+    }
+
     /// What to do. Ask until there is nothing more; then wait for [`Race::deadline`] or the next input.
     #[must_use = "an output that is not acted upon stalls the race"]
     pub fn next(&mut self, now: Instant) -> Option<Output> {
-        if self.outbox.is_empty() && self.outcome.is_none() {
+        self.latest = self.latest.max(now);
+        let now = self.latest;
+        if self.outbox.is_empty() {
             self.advance(now);
+            self.schedule();
         }
-        let output = self.outbox.pop_front()?;
+        let Some(output) = self.outbox.pop_front() else {
+            self.undecided = false;
+            return None;
+        };
         self.events.push(Event {
             at: now,
             what: What::Out(output.clone()),
@@ -125,129 +248,194 @@ impl Race {
 
     /// When to call [`Race::next`] if nothing happens before. `None`: only an input can change anything.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.outcome.is_some() {
-            return None;
-        }
-        match (self.last_start, self.first_address) {
-            (None, Some(first)) => Some(first + self.config.resolution_delay),
-            (Some(_), _) => self
-                .next_start
-                .map(|(at, _)| at)
-                .filter(|_| self.untried().is_some()),
-            (None, None) => None,
+        if self.undecided || !self.outbox.is_empty() {
+            Some(self.latest)
+        } else {
+            self.timers.next()
         }
     }
 
-    /// Everything that came in and went out so far.
-    pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    fn answered(&mut self, id: QueryId, answer: &Answer, now: Instant) -> Result<(), Ignored> {
-        let query = (id.0 as usize)
-            .checked_sub(1)
-            .and_then(|index| self.queries.get_mut(index))
-            .ok_or(Ignored::UnknownQuery(id))?;
-        if query.1.is_some() {
-            return Err(Ignored::AlreadyAnswered(id));
+    /// Decides what is to be done now. Called again without news, it does nothing.
+    fn advance(&mut self, now: Instant) {
+        if self.is_finished() {
+            if self.timers.is_due(Timer::Linger, now) {
+                self.resolve.cancel(&mut self.outbox);
+            }
+            return;
         }
-        let addresses = match &answer.data {
-            AnswerData::Addresses(addresses) => addresses.to_vec(),
-            AnswerData::NoData | AnswerData::NxDomain => Vec::new(),
-            AnswerData::Services(_) => return Err(Ignored::WrongType(id)),
+        if let Some((winner, at)) = self.attempts.winner() {
+            self.win(winner, at, now);
+            return;
+        }
+        if self.timers.is_due(Timer::OverallDeadline, now) {
+            self.lose(
+                FailureReason::Deadline,
+                |_| CancelReason::OverallDeadline,
+                now,
+            );
+            return;
+        }
+        self.give_up_overdue(now);
+        if self.must_abandon() {
+            self.lose(
+                FailureReason::ServiceUnknown,
+                |_| CancelReason::Abandoned,
+                now,
+            );
+            return;
+        }
+        self.resolve.refresh(now, &mut self.outbox);
+        let scene = Scene {
+            target: &self.target,
+            config: &self.config,
+            network: &self.network,
+            seed: self.seed,
         };
-        if !addresses.is_empty() && self.first_address.is_none() {
+        self.resolve.ask(scene, now, &mut self.outbox);
+        self.list_endpoints(now);
+        self.start_next(now);
+        if self.next_endpoint().is_none() && self.attempts.running().next().is_none() {
+            let spent = self.attempts.all().len() >= self.config.total_attempts;
+            if spent || !self.resolve.is_waiting() {
+                let reason = self.why_nothing();
+                self.lose(reason, |_| CancelReason::Abandoned, now);
+            }
+        }
+    }
+
+    /// Ends the questions and attempts whose own deadline is over (D14).
+    fn give_up_overdue(&mut self, now: Instant) {
+        if let Some(limit) = self.config.query_deadline {
+            let scene = Scene {
+                target: &self.target,
+                config: &self.config,
+                network: &self.network,
+                seed: self.seed,
+            };
+            let learned = self.resolve.time_out(scene, limit, now, &mut self.outbox);
+            self.learn(learned);
+        }
+        while let Some(limit) = self.config.attempt_deadline
+            && let Some(id) = self.attempts.overdue(limit, now)
+        {
+            let why = CancelReason::Deadline;
+            self.attempts.end(id, AttemptEnd::Cancelled(why), now);
+            self.outbox.push_back(Output::CancelAttempt { id, why });
+            self.pace.failed(id, now);
+        }
+    }
+
+    /// Makes the list of endpoints anew, if what it is made of has changed (G1).
+    fn list_endpoints(&mut self, now: Instant) {
+        if !self.resolve.changed {
+            return;
+        }
+        let before = self.untried().map(|index| self.list.entries[index].address);
+        self.resolve.changed = false;
+        let known = Known {
+            target: &self.target,
+            config: &self.config,
+            network: &self.network,
+            resolve: &self.resolve,
+        };
+        self.list.make(known, &mut self.knowledge);
+        if self.first_address.is_none() && !self.list.entries.is_empty() {
             self.first_address = Some(now);
         }
-        query.1 = Some(addresses);
-        Ok(())
-    }
-
-    fn running(&self, id: AttemptId) -> Result<usize, Ignored> {
-        let index = (id.0 as usize).wrapping_sub(1);
-        match self.attempts.get(index) {
-            None => Err(Ignored::UnknownAttempt(id)),
-            Some((_, true)) => Ok(index),
-            Some((_, false)) => Err(Ignored::AlreadyEnded(id)),
+        let after = self.untried().map(|index| self.list.entries[index].address);
+        if after.is_some() && after != before {
+            self.pace.refreshed();
         }
     }
 
-    fn untried(&self) -> Option<SocketAddr> {
-        let of = |kind| {
-            let addresses = self
-                .queries
-                .iter()
-                .filter(move |query| query.0 == kind)
-                .filter_map(|q| q.1.as_ref());
-            addresses.flatten().copied()
+    /// The first endpoint of the list that was not tried on this network.
+    fn untried(&self) -> Option<usize> {
+        let tried = self.attempts.of_this_network();
+        self.list.entries.iter().position(|entry| {
+            !tried.iter().any(|attempt| {
+                let endpoint = &attempt.endpoint;
+                (endpoint.address, endpoint.protocol) == (entry.address, entry.protocol)
+            })
+        })
+    }
+
+    /// What would start next.
+    fn next_endpoint(&self) -> Option<Next> {
+        if self.attempts.all().len() >= self.config.total_attempts {
+            return None;
+        }
+        let retry = self.retries.iter().map(|(rejected, _)| *rejected).min();
+        retry
+            .map(Next::Retry)
+            .or_else(|| self.untried().map(Next::Entry))
+    }
+
+    /// When the next attempt may start, why then, and which attempt has to make room for it.
+    fn next_start(&self) -> Option<Start> {
+        let what = self.next_endpoint()?;
+        let (mut at, mut cause) = if self.attempts.of_this_network().is_empty() {
+            self.first_start()?
+        } else {
+            self.pace.next(&self.config, self.attempts.running())?
         };
-        let (mut v6, mut v4) = (of(QueryType::Aaaa), of(QueryType::A));
-        loop {
-            let (six, four) = (v6.next(), v4.next());
-            if six.is_none() && four.is_none() {
-                return None;
-            }
-            for address in six.into_iter().chain(four) {
-                let address = SocketAddr::new(address, self.target.port);
-                if !self.attempts.iter().any(|attempt| attempt.0 == address) {
-                    return Some(address);
-                }
-            }
+        if let Next::Retry(attempt) = what {
+            (at, cause) = (self.pace.floor()?, Cause::EchRetry { attempt });
         }
+        // D12: at the cap, the one that has been quiet for longest makes room, once it has been quiet for long enough.
+        let mut replaces = None;
+        if self.attempts.running().count() >= self.config.parallel_attempts {
+            let (id, since) = self.attempts.quietest()?;
+            at = at.max(since + self.config.replace_after);
+            replaces = Some(id);
+        }
+        Some(Start {
+            what,
+            at,
+            cause,
+            replaces,
+        })
     }
 
-    fn advance(&mut self, now: Instant) {
-        let pending = self.queries.iter().any(|query| query.1.is_none());
-        let Some(address) = self.untried() else {
-            if !pending && !self.attempts.iter().any(|attempt| attempt.1) {
-                let failure = Failure {
-                    reason: FailureReason::AllFailed,
-                    queries: Vec::new(),
-                    attempts: Vec::new(),
-                };
-                self.finish(Outcome::Failed(Arc::new(failure)), now);
+    fn start_next(&mut self, now: Instant) {
+        let Some(Start {
+            what,
+            at,
+            cause,
+            replaces,
+        }) = self.next_start()
+        else {
+            if self.next_endpoint().is_none() {
+                self.pace.exhausted();
             }
             return;
         };
-        let cause = if self.last_start.is_some() {
-            match self.next_start {
-                Some((at, cause)) if now >= at => cause,
-                _ => return,
-            }
-        } else {
-            let preferred = self.queries.first().is_some_and(|query| query.1.is_some());
-            let first = self.first_address.unwrap_or(now);
-            if preferred {
-                Cause::First
-            } else if now >= first + self.config.resolution_delay {
-                Cause::ResolutionDelay
-            } else {
-                return;
-            }
+        if at > now {
+            return;
+        }
+        let Some((endpoint, order)) = self.take_endpoint(what) else {
+            return;
         };
-        self.start(address, cause, now);
-    }
-
-    fn start(&mut self, address: SocketAddr, cause: Cause, now: Instant) {
-        self.attempts.push((address, true));
-        self.last_start = Some(now);
-        let after = self.config.attempt_delay;
-        self.next_start = Some((now + after, Cause::Delay { after }));
-        let offer = &self.target.offers[0];
-        let endpoint = Endpoint {
-            address,
-            translated: None,
-            protocol: offer.protocol,
-            alpn: offer.alpn.clone(),
-            ech: None,
-            name: None,
-        };
-        let id = AttemptId(u32::try_from(self.attempts.len()).unwrap_or(u32::MAX));
-        let order = Order {
-            position: id.0,
-            priority: None,
-            place: Place::Only,
-        };
+        if let Some(id) = replaces {
+            let why = CancelReason::Replaced;
+            self.attempts.end(id, AttemptEnd::Cancelled(why), now);
+            self.outbox.push_back(Output::CancelAttempt { id, why });
+        }
+        let fact = self
+            .knowledge
+            .about(endpoint.address.ip(), &self.network, &self.config);
+        self.pace
+            .start(&self.config, fact.attempt_delay, cause, now);
+        let id = self.attempts.next_id();
+        self.attempts.push(Attempt {
+            id,
+            endpoint: endpoint.clone(),
+            cause,
+            order,
+            started: now,
+            first_reply: None,
+            last_progress: None,
+            end: None,
+        });
         self.outbox.push_back(Output::Attempt {
             id,
             endpoint,
@@ -256,26 +444,154 @@ impl Race {
         });
     }
 
-    fn finish(&mut self, outcome: Outcome, _now: Instant) {
-        if let Outcome::Connected { attempt } = outcome {
-            for (index, other) in self.attempts.iter_mut().enumerate() {
-                let id = AttemptId(u32::try_from(index).unwrap_or(u32::MAX) + 1);
-                if other.1 && id != attempt {
-                    let why = CancelReason::Lost { to: attempt };
-                    self.outbox.push_back(Output::CancelAttempt { id, why });
-                }
-                other.1 = false;
+    fn take_endpoint(&mut self, what: Next) -> Option<(Endpoint, Order)> {
+        match what {
+            Next::Retry(rejected) => {
+                let at = self.retries.iter().position(|(id, _)| *id == rejected)?;
+                let (_, endpoint) = self.retries.swap_remove(at);
+                let before = self.attempts.get(rejected)?;
+                Some((
+                    endpoint,
+                    Order {
+                        place: Place::Retry,
+                        ..before.order
+                    },
+                ))
+            }
+            Next::Entry(index) => {
+                let entry = self.list.entries.get(index)?;
+                let (translated, name, service) = self.list.origin(index);
+                let name = name.and_then(|name| self.resolve.names.get(name));
+                let service =
+                    service.and_then(|service| self.resolve.services.entries.get(service));
+                let offer = self.target.offers.get(entry.offer)?;
+                let ech: Option<Ech> = service.and_then(|service| service.ech.clone());
+                let endpoint = Endpoint {
+                    address: entry.address,
+                    translated,
+                    protocol: entry.protocol,
+                    alpn: offer.alpn.clone(),
+                    ech: ech.filter(|_| entry.protocol.is_secure()),
+                    name: name.map(|entry| entry.name.clone()),
+                };
+                Some((endpoint, self.list.order(index, &self.resolve)?))
             }
         }
-        self.outbox.push_back(Output::Finished(outcome.clone()));
-        self.outcome = Some(outcome);
     }
+
+    /// Fills the deadline table.
+    fn schedule(&mut self) {
+        let mut timers = Timers::default();
+        if let Some((at, _)) = &self.outcome {
+            let waits = self.resolve.is_waiting();
+            timers.set(
+                Timer::Linger,
+                Some(*at + self.config.linger).filter(|_| waits),
+            );
+        } else {
+            let started = !self.attempts.of_this_network().is_empty();
+            let timer = if started {
+                Timer::NextAttempt
+            } else {
+                Timer::ResolutionDelay
+            };
+            timers.set(timer, self.next_start().map(|start| start.at));
+            let limit = self.config.attempt_deadline;
+            let oldest = self.attempts.running().map(|attempt| attempt.started).min();
+            timers.set(
+                Timer::AttemptDeadline,
+                limit.zip(oldest).map(|(limit, at)| at + limit),
+            );
+            let limit = self.config.query_deadline;
+            timers.set(
+                Timer::QueryDeadline,
+                limit.and_then(|limit| self.resolve.next_time_out(limit)),
+            );
+            timers.set(Timer::Expiry, self.resolve.next_expiry());
+            let limit = self.config.overall_deadline;
+            timers.set(
+                Timer::OverallDeadline,
+                limit.map(|limit| self.began + limit),
+            );
+        }
+        self.timers = timers;
+    }
+
+    /// Everything that came in and went out so far.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The attempts so far, in the order of their starts.
+    pub fn attempts(&self) -> &[Attempt] {
+        self.attempts.all()
+    }
+
+    /// What was known of the addresses that came up. Empty when there was neither a routing table nor a memory to ask.
+    pub fn facts(&self) -> &[Fact] {
+        self.knowledge.facts()
+    }
+
+    /// The target.
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// How the race is run.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The network, with what the race has learned of it (N1).
+    pub const fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The seed of the race.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// When the race began.
+    pub const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// When and how the race ended.
+    pub const fn outcome(&self) -> Option<&(Instant, Outcome)> {
+        self.outcome.as_ref()
+    }
+
+    /// Whether the race is over.
+    pub const fn is_finished(&self) -> bool {
+        self.outcome.is_some()
+    }
+}
+
+/// What would start next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// An entry of the list.
+    Entry(usize),
+    /// The endpoint of this attempt, with another ECH configuration.
+    Retry(AttemptId),
+}
+
+/// An attempt that is to start.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    what: Next,
+    at: Instant,
+    cause: Cause,
+    replaces: Option<AttemptId>,
 }
 
 impl fmt::Debug for Race {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Race")
             .field("target", &self.target)
+            .field("attempts", &self.attempts.all())
+            .field("outcome", &self.outcome)
             .field("deadline", &self.deadline())
             .finish_non_exhaustive()
     }

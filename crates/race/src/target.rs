@@ -53,6 +53,9 @@ pub struct Offer {
     pub protocol: Protocol,
     /// The ALPN ids that the caller takes over it; none for plain TCP, or for TLS without ALPN.
     pub alpn: Alpns,
+    /// Only where a service record names one of these ids. True for QUIC beside TLS: whether a server speaks it has to be
+    /// learned first. False when it was learned otherwise, as from Alt-Svc (C13).
+    pub needs_record: bool,
 }
 
 /// Which service records belong to the target (A4).
@@ -93,6 +96,7 @@ impl Target {
         let offers = vec![Offer {
             protocol: Protocol::Tcp,
             alpn: alpns([]),
+            needs_record: false,
         }];
         Self {
             host: host.into(),
@@ -111,6 +115,7 @@ impl Target {
         let offers = vec![Offer {
             protocol: Protocol::Tls,
             alpn: alpns(alpn),
+            needs_record: false,
         }];
         Self {
             host: host.into(),
@@ -126,10 +131,12 @@ impl Target {
             Offer {
                 protocol: Protocol::Quic,
                 alpn: alpns(["h3"]),
+                needs_record: true,
             },
             Offer {
                 protocol: Protocol::Tls,
                 alpn: alpns(["h2", "http/1.1"]),
+                needs_record: false,
             },
         ];
         Self {
