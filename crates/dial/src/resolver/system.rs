@@ -4,7 +4,7 @@ mod getaddrinfo;
 mod hosts;
 mod pool;
 
-use super::Family;
+use twinstack_race::Family;
 use getaddrinfo::getaddrinfo;
 use hosts::Hosts;
 use pool::{Ended, Limits, Lookup, Pool};

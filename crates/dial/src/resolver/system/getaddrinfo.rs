@@ -5,12 +5,13 @@
     reason = "the standard library offers getaddrinfo only for both families at once"
 )]
 
-use super::{Addresses, Family, LookupError};
+use super::{Addresses, LookupError};
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use std::ptr;
+use twinstack_race::Family;
 
 /// Blocks until the system's resolver has an answer or gives up. `None` asks for both families.
 pub(super) fn getaddrinfo(name: &str, family: Option<Family>) -> Result<Addresses, LookupError> {
