@@ -25,7 +25,7 @@ pub struct Fact {
 /// Where facts come from. Each address is looked up once in a race, so that its facts can be recorded.
 #[derive(Default)]
 pub(crate) struct Knowledge {
-    pub(crate) routes: Option<Box<dyn Routes + Send>>,
+    pub(crate) routes: Option<Box<dyn Routes + Send + Sync>>,
     pub(crate) memory: Option<Recollection>,
     facts: Vec<Fact>,
     given: bool,

@@ -105,7 +105,7 @@ impl Race {
     /// With the host's routing table, which RFC 6724 needs to sort (C6). Without it, a family that the network has is
     /// taken to have a global source address.
     #[must_use]
-    pub fn with_routes(mut self, routes: impl Routes + Send + 'static) -> Self {
+    pub fn with_routes(mut self, routes: impl Routes + Send + Sync + 'static) -> Self {
         self.knowledge.routes = Some(Box::new(routes));
         self
     }
