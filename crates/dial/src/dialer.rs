@@ -146,6 +146,16 @@ impl Dialer {
         self.race(over_tcp(target.to_target()?), &Checked(check)).await
     }
 
+    #[cfg(feature = "quic")]
+    pub(crate) fn quic_sockets(&self) -> &crate::quic::QuicSockets {
+        &self.shared.quic
+    }
+
+    #[cfg(feature = "quic")]
+    pub(crate) fn socket_options(&self) -> &SocketOptions {
+        &self.shared.options
+    }
+
     /// Runs a race with any kind of completion.
     pub(crate) async fn race<C>(&self, mut target: Target, complete: &C) -> Result<Connection<C::Output>, DialError>
     where
@@ -164,10 +174,11 @@ impl Dialer {
         let inside = Boundary { partition: shared.partition, context: network.context };
         let seed = RandomState::new().hash_one(0_u8);
         let epoch = Clock::now();
-        let mut race = Race::new(target.clone(), shared.config.clone(), network, seed, Instant::ZERO)?
+        let mut race = Race::new(target, shared.config.clone(), network, seed, Instant::ZERO)?
             .with_routes(SystemRoutes(Arc::clone(&shared.options)));
         if let Some(memory) = &shared.memory {
-            race = race.with_recollection(memory.recall(inside, &target));
+            let recalled = memory.recall(inside, race.target());
+            race = race.with_memory(recalled);
         }
         let attempted = |endpoint: &Endpoint| {
             if let Some(metrics) = &shared.metrics {
@@ -185,7 +196,7 @@ impl Dialer {
         };
         let Finish { result, race, now, unanswered } = drive(course, race, epoch).await;
         shared.resolver.linger(unanswered, shared.config.linger);
-        let report = RaceReport::new(target, race.into_events(), now.since(Instant::ZERO));
+        let report = RaceReport::new(race, now.since(Instant::ZERO));
         if let Some(memory) = &shared.memory {
             memory.learn(inside, &report);
         }
@@ -197,8 +208,8 @@ impl Dialer {
                 let path = Path {
                     shared: Arc::clone(shared),
                     inside,
-                    host: report.host().clone(),
-                    port: report.port(),
+                    host: report.race().target().host.clone(),
+                    port: report.race().target().port,
                     endpoint,
                 };
                 Ok(Connection { stream, report, path })

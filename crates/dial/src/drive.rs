@@ -54,7 +54,7 @@ where
         asked: Vec::with_capacity(2),
         running: Vec::with_capacity(2),
         scopes: Vec::new(),
-        won: None,
+        won: Vec::new(),
     };
     let mut sleep = pin!(sleep_until(epoch));
     let (result, now) = poll_fn(|context| driver.poll(sleep.as_mut(), context)).await;
@@ -71,7 +71,8 @@ struct Driver<'a, C: Complete + ?Sized> {
     asked: Vec<(QueryId, Asking)>,
     running: Vec<Running<C>>,
     scopes: Vec<(Ipv6Addr, u32)>,
-    won: Option<(C::Output, Endpoint)>,
+    /// Several may succeed in one instant; the machine chooses.
+    won: Vec<(AttemptId, C::Output, Endpoint)>,
 }
 
 struct Running<C: Complete + ?Sized> {
@@ -170,7 +171,7 @@ impl<C: Complete + ?Sized> Driver<'_, C> {
                     let running = self.running.swap_remove(index);
                     // E4: whoever comes second is ignored, and closed right here.
                     if self.race.input(Input::Succeeded { attempt }, now).is_ok() {
-                        self.won = Some((output, running.endpoint));
+                        self.won.push((attempt, output, running.endpoint));
                     }
                 }
             }
@@ -205,7 +206,13 @@ impl<C: Complete + ?Sized> Driver<'_, C> {
     fn finish(&mut self, outcome: Outcome) -> Option<Result<(C::Output, Endpoint), Arc<Failure>>> {
         self.running.clear();
         match outcome {
-            Outcome::Connected { .. } => self.won.take().map(Ok),
+            Outcome::Connected { attempt } => {
+                let place = self.won.iter().position(|(id, ..)| *id == attempt)?;
+                let (_, output, endpoint) = self.won.swap_remove(place);
+                // E4: whoever was as fast is closed.
+                self.won.clear();
+                Some(Ok((output, endpoint)))
+            }
             Outcome::Failed(failure) => Some(Err(failure)),
         }
     }

@@ -48,6 +48,8 @@ mod drive;
 mod error;
 mod memory;
 mod metrics;
+#[cfg(feature = "quic")]
+mod quic;
 mod report;
 mod resolver;
 mod routes;
@@ -55,19 +57,27 @@ mod socket;
 mod sys;
 mod target;
 pub mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 mod watchdog;
 
 pub use dialer::{Builder, Connection, Dialer, Path};
 pub use error::{DialError, Failed};
 pub use metrics::Metrics;
+#[cfg(feature = "quic")]
+pub use quic::Secure;
 pub use report::{AttemptReport, QueryReport, RaceReport, SilentFailure, Winner};
 pub use resolver::Resolver;
 #[cfg(feature = "dns")]
 pub use resolver::{DnsError, DnsResolver};
 pub use socket::SocketOptions;
 pub use target::{TargetError, ToTarget};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError, TlsStream};
 pub use watchdog::{PathFault, Watchdog};
 
+#[cfg(feature = "quic")]
+pub use quinn;
 pub use twinstack_race as race;
 pub use twinstack_race::history::Settings as HistorySettings;
 pub use twinstack_race::{Config, Endpoint, Family, Protocol, Target};

@@ -3,9 +3,11 @@
 use crate::report::RaceReport;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant as Clock};
-use twinstack_race::history::{Boundary, Ending, History, Outcome, Recollection, Settings};
-use twinstack_race::{AttemptId, Host, Input, Instant, Output, Target, What};
+use std::time::Instant as Clock;
+use twinstack_race::history::{
+    Boundary, Ending, History, Outcome, Recollection, Settings, endings,
+};
+use twinstack_race::{Host, Instant, Target};
 
 /// A history and its clock.
 pub(crate) struct Memory {
@@ -26,8 +28,9 @@ impl Memory {
 
     /// Takes in how a race went.
     pub(crate) fn learn(&self, inside: Boundary, report: &RaceReport) {
-        let endings = endings(report);
-        self.learn_endings(inside, report.host(), report.port(), &endings);
+        let endings = endings(report.events());
+        let target = report.race().target();
+        self.learn_endings(inside, &target.host, target.port, &endings);
     }
 
     /// A connection that was up and then swallowed data (P1).
@@ -57,60 +60,3 @@ fn key(host: &Host, port: u16) -> (String, u16) {
         Host::Address { address, .. } => (address.to_string(), port),
     }
 }
-
-/// One attempt, as far as it has been followed.
-struct Trace {
-    id: AttemptId,
-    address: IpAddr,
-    started: Instant,
-    progress: Option<Instant>,
-}
-
-fn endings(report: &RaceReport) -> Vec<Ending> {
-    let mut traces: Vec<Trace> = Vec::new();
-    let mut endings = Vec::new();
-    for event in report.events() {
-        let (id, outcome): (AttemptId, fn(&Trace, Instant) -> Outcome) = match &event.what {
-            What::Out(Output::Attempt { id, endpoint, .. }) => {
-                traces.push(Trace {
-                    id: *id,
-                    address: endpoint.address.ip(),
-                    started: event.at,
-                    progress: None,
-                });
-                continue;
-            }
-            What::In(Input::Progress { attempt }) => {
-                if let Some(trace) = traces.iter_mut().find(|trace| trace.id == *attempt) {
-                    trace.progress.get_or_insert(event.at);
-                }
-                continue;
-            }
-            What::In(Input::Succeeded { attempt }) => (*attempt, connected),
-            What::In(Input::Failed { attempt, .. }) => (*attempt, |_, _| Outcome::Failed),
-            What::Out(Output::CancelAttempt { id, .. }) => (*id, cancelled),
-            _ => continue,
-        };
-        if let Some(at) = traces.iter().position(|trace| trace.id == id) {
-            let trace = traces.swap_remove(at);
-            endings.push(Ending { address: trace.address, outcome: outcome(&trace, event.at) });
-        }
-    }
-    endings
-}
-
-fn connected(trace: &Trace, at: Instant) -> Outcome {
-    Outcome::Connected { round_trip: Some(trace.progress.unwrap_or(at).since(trace.started)) }
-}
-
-fn cancelled(trace: &Trace, at: Instant) -> Outcome {
-    match trace.progress {
-        None => Outcome::Silent { waited: at.since(trace.started) },
-        // TCP was up for longer than it had taken, twice over, and the handshake went unanswered.
-        Some(progress) if at.since(progress) > MUTE.max(progress.since(trace.started) * 2) => Outcome::Stalled,
-        Some(progress) => Outcome::Connected { round_trip: Some(progress.since(trace.started)) },
-    }
-}
-
-/// How long a handshake may take on any path before its silence says something.
-const MUTE: Duration = Duration::from_millis(200);

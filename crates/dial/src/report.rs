@@ -4,9 +4,10 @@ mod words;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use twinstack_race::{
-    AttemptErrorKind, AttemptId, Event, Family, Host, Input, Instant, Output, QueryId, Target, What,
+    AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Output, QueryId, Race, What,
 };
 
 /// What happened in a race: each question, answer and attempt with its times, why it started, how it ended, who won.
@@ -15,8 +16,7 @@ use twinstack_race::{
 /// nothing. With the feature `serde` it serialises as `twinstack.connect/1`.
 #[derive(Clone, Debug)]
 pub struct RaceReport {
-    target: Target,
-    events: Vec<Event>,
+    race: Arc<Race>,
     elapsed: Duration,
 }
 
@@ -102,18 +102,23 @@ pub struct SilentFailure {
 }
 
 impl RaceReport {
-    pub(crate) const fn new(target: Target, events: Vec<Event>, elapsed: Duration) -> Self {
-        Self { target, events, elapsed }
+    pub(crate) fn new(race: Race, elapsed: Duration) -> Self {
+        Self { race: Arc::new(race), elapsed }
+    }
+
+    /// The machine at the end of the race: its timeline, and everything that it knew.
+    pub fn race(&self) -> &Race {
+        &self.race
     }
 
     /// Whom to reach.
     pub fn target(&self) -> String {
-        words::target(&self.target)
+        words::target(self.race.target())
     }
 
     /// The timeline, as the machine wrote it.
     pub fn events(&self) -> &[Event] {
-        &self.events
+        self.race.events()
     }
 
     /// From the start of the race to its end.
@@ -124,7 +129,7 @@ impl RaceReport {
     /// Every question, in the order in which they were asked.
     pub fn queries(&self) -> Vec<QueryReport> {
         let mut queries: Vec<QueryReport> = Vec::new();
-        for event in &self.events {
+        for event in self.events() {
             let at = seconds(event.at);
             match &event.what {
                 What::Out(Output::Query { id, name, kind, .. }) => queries.push(QueryReport {
@@ -165,7 +170,7 @@ impl RaceReport {
     /// Every attempt, in the order in which they started.
     pub fn attempts(&self) -> Vec<AttemptReport> {
         let mut attempts: Vec<AttemptReport> = Vec::new();
-        for event in &self.events {
+        for event in self.events() {
             let at = seconds(event.at);
             match &event.what {
                 What::Out(Output::Attempt { id, endpoint, cause, order }) => {
@@ -175,7 +180,7 @@ impl RaceReport {
                         family: words::family(endpoint.family()),
                         protocol: endpoint.protocol.to_string(),
                         cause: words::cause(*cause),
-                        order: words::order(order),
+                        order: order.to_string(),
                         started_seconds: at,
                         progress_seconds: None,
                         ended_seconds: None,
@@ -226,11 +231,11 @@ impl RaceReport {
 
     /// The family of the winner.
     pub fn winning_family(&self) -> Option<Family> {
-        let mut attempts = self.events.iter().filter_map(|event| match &event.what {
+        let mut attempts = self.events().iter().filter_map(|event| match &event.what {
             What::Out(Output::Attempt { id, endpoint, .. }) => Some((*id, endpoint.family())),
             _ => None,
         });
-        let won = self.events.iter().find_map(|event| match &event.what {
+        let won = self.events().iter().find_map(|event| match &event.what {
             What::In(Input::Succeeded { attempt }) => Some(*attempt),
             _ => None,
         })?;
@@ -270,20 +275,12 @@ impl RaceReport {
 
     /// The kind of error that every attempt ended with, if it is one and the same.
     pub(crate) fn common_error(&self) -> Option<AttemptErrorKind> {
-        let mut kinds = self.events.iter().filter_map(|event| match &event.what {
+        let mut kinds = self.events().iter().filter_map(|event| match &event.what {
             What::In(Input::Failed { error, .. }) => Some(error.kind),
             _ => None,
         });
         let first = kinds.next()?;
         kinds.all(|kind| kind == first).then_some(first)
-    }
-
-    pub(crate) const fn host(&self) -> &Host {
-        &self.target.host
-    }
-
-    pub(crate) const fn port(&self) -> u16 {
-        self.target.port
     }
 }
 

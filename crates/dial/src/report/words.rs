@@ -2,7 +2,7 @@
 
 use super::QueryReport;
 use twinstack_race::{
-    Answer, AnswerData, CancelReason, Cause, Family, Host, Order, Place, ServiceRecord, Target,
+    Answer, AnswerData, CancelReason, Cause, Family, Host, ServiceRecord, Target,
 };
 
 pub(super) const fn family(family: Family) -> &'static str {
@@ -30,17 +30,6 @@ pub(super) fn cause(cause: Cause) -> String {
         Cause::NewAddress => "a new address, and nothing was running".to_owned(),
         Cause::Hurry => "a new address, and nothing made progress".to_owned(),
         Cause::EchRetry { attempt } => format!("attempt {attempt} was given another ECH key"),
-        Cause::NetworkChange => "the network changed".to_owned(),
-        other => format!("{other:?}"),
-    }
-}
-
-pub(super) fn order(order: &Order) -> String {
-    match order.place {
-        Place::Only => "the only address".to_owned(),
-        Place::Sorted(rule) => format!("RFC 6724 rule {}", rule.number()),
-        Place::FamilyTurn => "the turn of its family".to_owned(),
-        Place::ProtocolTurn => "the turn of its protocol".to_owned(),
         other => format!("{other:?}"),
     }
 }
