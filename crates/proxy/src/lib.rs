@@ -1,1 +1,4 @@
 //! Happy Eyeballs for programs that have none.
+
+pub mod run;
+pub mod serve;

@@ -1,0 +1,509 @@
+//! Connects: those that are tried for a program, and those that we try to find out what is alive.
+
+use super::super::kernel::{self, Handshake, Kind, Notification, Reply};
+use super::super::memory::{Destination, Memory};
+use super::super::names::{Company, Names};
+use super::super::procfs;
+use super::super::races::{Outcome, Place, Races};
+use super::super::report::PassedBy;
+use super::super::verdict::{Policy, Verdict};
+use super::Shared;
+use super::lookups::Learned;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::{Duration, SystemTime};
+
+/// How long a try of our own may take: SYNs go out at 0, 1, 3 and 7 s.
+const PROBE: Duration = Duration::from_secs(8);
+/// No more tries of our own than these at once.
+const PROBES: usize = 64;
+/// Results that could not be told, because a signal came in between; the program asks again.
+const UNTOLD: usize = 256;
+
+/// Attempts under way and what is known from earlier ones.
+pub(super) struct Attempts {
+    policy: Policy,
+    memory: Memory,
+    names: Names,
+    races: Races,
+    /// The network that we are in: in others we cannot try anything.
+    network: u64,
+    attempts: BTreeMap<u64, Attempt>,
+    probes: BTreeMap<u64, Probe>,
+    /// Sockets by the kernel's cookie.
+    sockets: BTreeMap<u64, u64>,
+    untold: BTreeMap<u64, Reply>,
+    hosts_read: Option<SystemTime>,
+}
+
+/// A socket that is being connected for a program.
+struct Attempt {
+    socket: OwnedFd,
+    cookie: u64,
+    destination: Destination,
+    /// The address as the program wrote it.
+    octets: Vec<u8>,
+    waits: Waits,
+    started: Duration,
+    give_up_at: Duration,
+    /// When the program itself wants to stop waiting (SO_SNDTIMEO).
+    send_timeout_at: Option<Duration>,
+    /// When to look whether the name's other IPv6 addresses are any better.
+    siblings_at: Option<Duration>,
+    place: Place,
+}
+
+/// Who waits for an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// A thread stands in its call until we answer.
+    Blocked(u64),
+    /// The program was told that it is in progress, and polls.
+    Polls,
+    /// It should have been told so, but a signal came in between; it will ask again.
+    ShouldPoll,
+}
+
+/// A connection of our own, only to see whether there is an answer.
+struct Probe {
+    socket: OwnedFd,
+    destination: Destination,
+    started: Duration,
+}
+
+impl Attempts {
+    pub(super) fn new(policy: Policy) -> io::Result<Self> {
+        let network = kernel::network(&kernel::stream_socket(false)?).unwrap_or(0);
+        Ok(Self {
+            policy,
+            memory: Memory::default(),
+            names: Names::default(),
+            races: Races::default(),
+            network,
+            attempts: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            untold: BTreeMap::new(),
+            hosts_read: None,
+        })
+    }
+
+    /// A program was told addresses.
+    pub(super) fn learn(&mut self, learned: &Learned, now: Duration) {
+        self.names
+            .learn(&learned.name, learned.is_v6, &learned.addresses, now);
+    }
+
+    /// A connect to an internet address. What to answer, or nothing yet.
+    pub(super) fn connect(
+        &mut self,
+        call: &Notification,
+        address: SocketAddr,
+        octets: Vec<u8>,
+        shared: &mut Shared,
+    ) -> Option<Reply> {
+        let now = shared.now();
+        if !self.policy.watches(address.ip().to_canonical()) {
+            self.note_fallback(call, address, shared, now);
+            return Some(Reply::Continue);
+        }
+        let Ok(socket) = shared.take_socket(call) else {
+            return Some(shared.cannot_look(call, PassedBy::Unreadable));
+        };
+        // From here on address and socket are copies: what the program does to its own changes nothing.
+        let (Ok(cookie), true) = (kernel::cookie(&socket), shared.listener.is_valid(call.id)) else {
+            return Some(Reply::Continue);
+        };
+        if kernel::kind_of(&socket) != Kind::Stream {
+            return Some(Reply::Continue);
+        }
+        if let Some(reply) = self.untold.remove(&cookie) {
+            return Some(reply);
+        }
+        if let Some(token) = self.sockets.get(&cookie) {
+            return self.asked_again(*token, call.id, &socket, shared);
+        }
+        if kernel::handshake(&socket) != Handshake::Failed {
+            // Connected or connecting already, not by us: the kernel knows what to say.
+            return Some(Reply::Continue);
+        }
+        let destination = Destination {
+            network: kernel::network(&socket).unwrap_or(0),
+            address: (address.ip().to_canonical(), address.port()).into(),
+        };
+        let company = self.company(destination.address.ip(), now);
+        let verdict = self.policy.verdict(destination, &company, &mut self.memory, now);
+        let limit = match verdict {
+            Verdict::LetGo(_) => return Some(Reply::Continue),
+            Verdict::Refuse => {
+                let place = self.begin(call.thread, destination.address, now);
+                self.races.end(place, Outcome::Remembered, now);
+                return Some(Reply::Error(libc::ETIMEDOUT));
+            }
+            Verdict::Watch(limit) => limit,
+        };
+        let place = self.begin(call.thread, destination.address, now);
+        let polls = kernel::is_non_blocking(&socket);
+        match kernel::connect_at_once(&socket, &octets) {
+            Err(libc::EINPROGRESS) => {}
+            outcome => {
+                let (outcome, reply) = match outcome {
+                    Ok(()) => (Outcome::Connected, Reply::Success),
+                    Err(errno) => (Outcome::Failed(errno), Reply::Error(errno)),
+                };
+                self.races.end(place, outcome, now);
+                return Some(reply);
+            }
+        }
+        let token = shared.token();
+        if shared.poller.add_connecting(socket.as_fd(), token).is_err() {
+            // Out of memory for watching: then it is not watched.
+            self.races.end(place, Outcome::PassedOn, now);
+            return Some(Reply::Continue);
+        }
+        let has_siblings = matches!(&company, Company::Known(others) if others.iter().any(IpAddr::is_ipv6));
+        let mut attempt = Attempt {
+            cookie,
+            destination,
+            octets,
+            waits: Waits::Polls,
+            started: now,
+            give_up_at: now + limit,
+            send_timeout_at: None,
+            siblings_at: has_siblings.then(|| now + limit * 2 / 5),
+            place,
+            socket,
+        };
+        if polls {
+            // Here and not by our caller: whether it has heard matters.
+            if !shared.listener.reply(call.id, Reply::Error(libc::EINPROGRESS)) {
+                attempt.waits = Waits::ShouldPoll;
+            }
+        } else {
+            attempt.waits = Waits::Blocked(call.id);
+            attempt.send_timeout_at = kernel::send_timeout(&attempt.socket).map(|it| now + it);
+        }
+        self.sockets.insert(cookie, token);
+        self.attempts.insert(token, attempt);
+        None
+    }
+
+    /// A call for a socket that is being connected by us already.
+    fn asked_again(
+        &mut self,
+        token: u64,
+        id: u64,
+        socket: &OwnedFd,
+        shared: &Shared,
+    ) -> Option<Reply> {
+        let attempt = self.attempts.get_mut(&token)?;
+        match attempt.waits {
+            Waits::ShouldPoll => {
+                attempt.waits = Waits::Polls;
+                Some(Reply::Error(libc::EINPROGRESS))
+            }
+            // A signal interrupted the caller, and the call was begun again: the old time limits go on.
+            Waits::Blocked(earlier)
+                if !shared.listener.is_valid(earlier) && !kernel::is_non_blocking(socket) =>
+            {
+                attempt.waits = Waits::Blocked(id);
+                None
+            }
+            // A second thread, or a program that asks how it goes: the kernel knows what to say.
+            Waits::Blocked(_) | Waits::Polls => Some(Reply::Continue),
+        }
+    }
+
+    /// A call that we do not watch may be what the program fell back to.
+    fn note_fallback(
+        &mut self,
+        call: &Notification,
+        address: SocketAddr,
+        shared: &Shared,
+        now: Duration,
+    ) {
+        if self.races.is_empty() || address.ip().to_canonical().is_loopback() {
+            return;
+        }
+        // Programs ask for their own address by connecting UDP sockets: that is no attempt.
+        let is_stream = shared
+            .take_socket(call)
+            .is_ok_and(|socket| kernel::kind_of(&socket) == Kind::Stream);
+        if !is_stream {
+            return;
+        }
+        let process = procfs::process_of(call.thread).unwrap_or(call.thread);
+        let address = SocketAddr::from((address.ip().to_canonical(), address.port()));
+        let name = self.names.name_of(address.ip());
+        self.races.passed_on(process, name, address, now);
+    }
+
+    fn begin(&mut self, thread: u32, address: SocketAddr, now: Duration) -> Place {
+        let process = procfs::process_of(thread).unwrap_or(thread);
+        let name = self.names.name_of(address.ip());
+        self.races.begin(process, name, address, now)
+    }
+
+    /// What an address has beside it; the hosts file is read when it has changed and nothing else is known.
+    fn company(&mut self, address: IpAddr, now: Duration) -> Company {
+        const HOSTS: &str = "/etc/hosts";
+        let company = self.names.company(address, now);
+        if company != Company::Unknown || !self.policy.sees_names {
+            return company;
+        }
+        let changed = std::fs::metadata(HOSTS).and_then(|metadata| metadata.modified()).ok();
+        if changed == self.hosts_read {
+            return company;
+        }
+        self.hosts_read = changed;
+        self.names.read_hosts(&std::fs::read_to_string(HOSTS).unwrap_or_default());
+        self.names.company(address, now)
+    }
+
+    /// A socket is ready; `false` if it is none of ours.
+    pub(super) fn handle_ready(&mut self, token: u64, shared: &mut Shared) -> bool {
+        if let Some(probe) = self.probes.get(&token) {
+            if kernel::handshake(&probe.socket) == Handshake::Waiting {
+                let _still_there = shared.poller.again(probe.socket.as_fd(), token);
+            } else if let Some(probe) = self.probes.remove(&token) {
+                let now = shared.now();
+                self.memory.answered(probe.destination, now.saturating_sub(probe.started), now);
+            }
+            return true;
+        }
+        let Some(attempt) = self.attempts.get(&token) else {
+            return false;
+        };
+        match kernel::handshake(&attempt.socket) {
+            Handshake::Waiting => {
+                let _still_there = shared.poller.again(attempt.socket.as_fd(), token);
+            }
+            state => self.came_back(token, state, shared),
+        }
+        true
+    }
+
+    /// Something came back: a connection, or an error.
+    fn came_back(&mut self, token: u64, state: Handshake, shared: &Shared) {
+        let Some(attempt) = self.remove(token, shared) else {
+            return;
+        };
+        let now = shared.now();
+        self.memory
+            .answered(attempt.destination, now.saturating_sub(attempt.started), now);
+        let mut outcome = match state {
+            Handshake::Done => Outcome::Connected,
+            _ => Outcome::Failed(0),
+        };
+        if let Waits::Blocked(id) = attempt.waits {
+            if !shared.listener.is_valid(id) {
+                // Killed, or interrupted: a program that asks again finds the socket as the kernel left it.
+                self.races.end(attempt.place, Outcome::Abandoned, now);
+                return;
+            }
+            // The second connect fetches the result, and leaves the socket as a blocking one would.
+            let reply = match kernel::connect_at_once(&attempt.socket, &attempt.octets) {
+                Ok(()) | Err(libc::EISCONN) => Reply::Success,
+                Err(errno) => {
+                    outcome = Outcome::Failed(errno);
+                    Reply::Error(errno)
+                }
+            };
+            self.tell(&attempt, id, reply, shared);
+        }
+        self.races.end(attempt.place, outcome, now);
+    }
+
+    fn tell(&mut self, attempt: &Attempt, id: u64, reply: Reply, shared: &Shared) {
+        if !shared.listener.reply(id, reply) {
+            self.untold.insert(attempt.cookie, reply);
+            if self.untold.len() > UNTOLD {
+                self.untold.pop_first();
+            }
+        }
+    }
+
+    fn remove(&mut self, token: u64, shared: &Shared) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&token)?;
+        self.sockets.remove(&attempt.cookie);
+        shared.poller.remove(attempt.socket.as_fd());
+        Some(attempt)
+    }
+
+    /// When [`Self::handle_time`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        let attempts = self.attempts.values().map(Attempt::deadline);
+        let probes = self.probes.values().map(|probe| probe.started + PROBE);
+        let others = [self.memory.deadline(), self.races.deadline()];
+        attempts.chain(probes).chain(others.into_iter().flatten()).min()
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_time(&mut self, shared: &mut Shared) {
+        let now = shared.now();
+        let due: Vec<u64> = self
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| attempt.deadline() <= now)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in due {
+            self.attempt_is_due(token, shared, now);
+        }
+        let silent: Vec<u64> = self
+            .probes
+            .iter()
+            .filter(|(_, probe)| probe.started + PROBE <= now)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in silent {
+            if let Some(probe) = self.probes.remove(&token) {
+                self.memory.probe_was_silent(probe.destination, now);
+            }
+        }
+        while let Some(destination) = self.memory.poll_probe(now) {
+            if destination.network != self.network {
+                self.memory.forget(destination);
+            } else if !self.probe(destination, shared, now) {
+                self.memory.probe_was_silent(destination, now);
+            }
+        }
+        self.races.close(now, false);
+        self.write_races(shared);
+    }
+
+    /// Everything ends: what is known of races goes into the report.
+    pub(super) fn finish(&mut self, shared: &mut Shared) {
+        self.races.close(shared.now(), true);
+        self.write_races(shared);
+    }
+
+    fn write_races(&mut self, shared: &mut Shared) {
+        while let Some(race) = self.races.poll_over() {
+            if shared.report.descriptor().is_some() {
+                shared.report.race(&race, &procfs::name_of(race.process));
+            }
+        }
+    }
+
+    fn attempt_is_due(&mut self, token: u64, shared: &mut Shared, now: Duration) {
+        let Some(attempt) = self.attempts.get_mut(&token) else {
+            return;
+        };
+        if attempt.give_up_at <= now {
+            match kernel::handshake(&attempt.socket) {
+                Handshake::Waiting => self.give_up(token, shared, now),
+                state => self.came_back(token, state, shared),
+            }
+            return;
+        }
+        if attempt.send_timeout_at.is_some_and(|at| at <= now) {
+            attempt.send_timeout_at = None;
+            if let Waits::Blocked(id) = attempt.waits {
+                // What connect(2) says of a socket with SO_SNDTIMEO; the attempt itself goes on.
+                attempt.waits = Waits::Polls;
+                shared.listener.reply(id, Reply::Error(libc::EINPROGRESS));
+            }
+        }
+        if attempt.siblings_at.is_some_and(|at| at <= now) {
+            attempt.siblings_at = None;
+            let destination = attempt.destination;
+            for sibling in self.siblings(destination, now) {
+                if !self.memory.looks_alive(sibling) && !self.memory.looks_silent(sibling) {
+                    self.probe(sibling, shared, now);
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, token: u64, shared: &Shared, now: Duration) {
+        let Some(attempt) = self.remove(token, shared) else {
+            return;
+        };
+        match attempt.waits {
+            Waits::Blocked(id) if shared.listener.is_valid(id) => {
+                kernel::give_up(&attempt.socket);
+                // The error that this leaves is for those who poll. This caller gets its error from the call.
+                kernel::take_error(&attempt.socket);
+                self.tell(&attempt, id, Reply::Error(libc::ETIMEDOUT), shared);
+            }
+            // Interrupted and not begun again, or polling: ECONNRESET at the next poll.
+            _ => kernel::give_up(&attempt.socket),
+        }
+        let destination = attempt.destination;
+        let can_probe = destination.network == self.network;
+        self.memory.gave_up(destination, can_probe, now);
+        self.races.end(attempt.place, Outcome::GivenUp, now);
+        // Siblings that have been silent all the while would only cost the program the same again.
+        for sibling in self.siblings(destination, now) {
+            let tried = self
+                .probes
+                .values()
+                .find(|probe| probe.destination == sibling)
+                .map(|probe| now.saturating_sub(probe.started));
+            if tried.is_some_and(|tried| tried >= self.policy.give_up / 2) {
+                self.memory.suspect(sibling, now);
+            }
+        }
+    }
+
+    /// The other IPv6 addresses of the names that an address has.
+    fn siblings(&self, destination: Destination, now: Duration) -> Vec<Destination> {
+        let Company::Known(others) = self.names.company(destination.address.ip(), now) else {
+            return Vec::new();
+        };
+        let port = destination.address.port();
+        let watched = others.into_iter().filter(|other| self.policy.watches(*other));
+        watched
+            .map(|other| Destination {
+                address: (other, port).into(),
+                ..destination
+            })
+            .collect()
+    }
+
+    /// Tries a destination ourselves; `false` if that is not possible.
+    fn probe(&mut self, destination: Destination, shared: &mut Shared, now: Duration) -> bool {
+        let running = self.probes.values().any(|it| it.destination == destination);
+        if running {
+            return true;
+        }
+        if self.probes.len() >= PROBES || destination.network != self.network {
+            return false;
+        }
+        let Ok(socket) = kernel::stream_socket(destination.address.is_ipv6()) else {
+            return false;
+        };
+        match kernel::connect_to(&socket, destination.address) {
+            Err(libc::EINPROGRESS) => {}
+            Ok(()) => {
+                self.memory.answered(destination, Duration::ZERO, now);
+                return true;
+            }
+            // No route, no address of our own: as good as silent.
+            Err(_) => return false,
+        }
+        let token = shared.token();
+        if shared.poller.add_connecting(socket.as_fd(), token).is_err() {
+            return false;
+        }
+        self.probes.insert(
+            token,
+            Probe {
+                socket,
+                destination,
+                started: now,
+            },
+        );
+        true
+    }
+}
+
+impl Attempt {
+    fn deadline(&self) -> Duration {
+        let earlier = [self.send_timeout_at, self.siblings_at];
+        earlier.into_iter().flatten().fold(self.give_up_at, Duration::min)
+    }
+}
