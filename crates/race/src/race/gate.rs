@@ -20,14 +20,28 @@ impl Race {
         }
         let literal = matches!(self.target.host, Host::Address { .. });
         // B2, or else B3. B9: the delay counts from the first address, not from the first answer of any kind.
-        let (at, cause) = if literal || (self.resolve.services.settled && self.preferred_settled())
-        {
+        let settled = self.resolve.services.settled && self.preferred_settled();
+        let (at, cause) = if literal || (settled && !self.is_all_silent()) {
             (first, Cause::First)
         } else {
             (first + self.config.resolution_delay, Cause::ResolutionDelay)
         };
         // D3 holds across networks.
         Some((self.pace.floor().map_or(at, |floor| at.max(floor)), cause))
+    }
+
+    /// C7: every address so far did not answer lately, and others may still come.
+    ///
+    /// Deviation: B2 would start with them as soon as the preferred family is there, and the memory of a dead path would
+    /// help only those whose answers all come in one moment. The resolution delay bounds the wait (B3).
+    fn is_all_silent(&self) -> bool {
+        let facts = self.knowledge.facts();
+        let silent = |address: IpAddr| {
+            let mut known = facts.iter().filter(|fact| fact.address == address);
+            known.any(|fact| fact.memory.silent)
+        };
+        self.resolve.is_waiting()
+            && self.list.entries.iter().all(|entry| silent(entry.address.ip()))
     }
 
     /// Nothing may start, however long it takes.
