@@ -1,55 +1,31 @@
 //! Stateful NAT64 (RFC 6146) with the translation of RFC 7915, at a network's router.
 //!
-//! Bindings are endpoint-independent, as is filtering: whoever knows a binding's port may send to it. They do not expire
-//! (a lab does not last that long); when all ports are taken, the binding that was used least recently goes. Fragments
-//! are translated one by one: the first makes the others' way known, and whatever overtakes it is lost.
+//! Which port stands for which host is in `bindings`. Fragments are translated one by one: the first makes the others'
+//! way known, and whatever overtakes it is lost.
 
+mod bindings;
 pub(crate) mod gather;
 mod header;
 mod message;
 
+use super::bytes::u8_at;
 use super::frame::Frame;
 use super::packet::{Headers, Packet, protocol};
 use crate::world::model::{Family, Nat64};
-use std::collections::{BTreeMap, VecDeque};
+use bindings::{Bindings, Inner, Kind, Outer, Sign};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-/// The first port (or echo identifier) that a binding may get.
-const FIRST_PORT: u16 = 1024;
 /// Fragmented datagrams whose first fragment is remembered.
 const REMEMBERED_FRAGMENTS: usize = 256;
-
-/// What has ports, or identifiers in their place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Tcp,
-    Udp,
-    Echo,
-}
-
-/// A host's side of a binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Inner {
-    kind: Kind,
-    address: Ipv6Addr,
-    port: u16,
-}
-
-/// The other side of a binding: a port of the translator's IPv4 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Outer {
-    kind: Kind,
-    port: u16,
-}
 
 /// A translator and its bindings.
 #[derive(Debug)]
 pub(crate) struct Translator {
     prefix: Ipv6Addr,
     address: Ipv4Addr,
-    ports: BTreeMap<Inner, u16>,
-    hosts: BTreeMap<Outer, (Inner, Duration)>,
+    bindings: Bindings,
     /// Where the later fragments of a datagram from IPv4 go, by source, protocol and identification.
     fragments: VecDeque<((Ipv4Addr, u8, u32), Ipv6Addr)>,
     /// Identification of the last IPv4 packet.
@@ -61,8 +37,7 @@ impl Translator {
         Self {
             prefix: nat64.prefix,
             address: nat64.address,
-            ports: BTreeMap::new(),
-            hosts: BTreeMap::new(),
+            bindings: Bindings::default(),
             fragments: VecDeque::new(),
             next_id: 0,
         }
@@ -113,17 +88,17 @@ impl Translator {
         };
         let to = self.extract(destination)?;
         if packet.is_icmp_error() {
-            return message::outward(self, packet, source, to);
+            return message::outward(self, packet, source, to, now);
         }
         let port = match (port_of(&headers, Of::Source), headers.fragment) {
-            (Some((kind, port)), _) => Some(self.bind(
-                Inner {
+            (Some((kind, port)), _) => {
+                let inner = Inner {
                     kind,
                     address: source,
                     port,
-                },
-                now,
-            )?),
+                };
+                Some(self.bindings.outward(inner, sign(packet), now)?)
+            }
             // A later fragment goes where its first one went, and has no port to change.
             (None, Some(fragment)) if fragment.offset != 0 && has_ports(headers.protocol) => None,
             (None, _) => return None,
@@ -145,7 +120,7 @@ impl Translator {
         };
         let from = self.embed(source);
         if packet.is_icmp_error() {
-            return message::inward(self, packet, from);
+            return message::inward(self, packet, from, now);
         }
         let Some((kind, port)) = port_of(&headers, Of::Destination) else {
             let fragment = headers.fragment.filter(|fragment| fragment.offset != 0)?;
@@ -157,9 +132,9 @@ impl Translator {
                 .find(|(known, _)| *known == datagram)?;
             return header::to_v6(&mut packet.frame, &headers, from, *to, None);
         };
-        let (inner, used) = self.hosts.get_mut(&Outer { kind, port })?;
-        *used = now;
-        let inner = *inner;
+        let inner = self
+            .bindings
+            .inward(Outer { kind, port }, sign(packet), now)?;
         if let Some(fragment) = headers.fragment {
             if self.fragments.len() >= REMEMBERED_FRAGMENTS {
                 self.fragments.pop_front();
@@ -174,45 +149,6 @@ impl Translator {
             inner.address,
             Some(inner.port),
         )
-    }
-
-    /// The port that stands for a host's port.
-    fn bind(&mut self, inner: Inner, now: Duration) -> Option<u16> {
-        let port = match self.ports.get(&inner) {
-            Some(port) => *port,
-            None => self.free_port(inner)?,
-        };
-        self.ports.insert(inner, port);
-        self.hosts.insert(
-            Outer {
-                kind: inner.kind,
-                port,
-            },
-            (inner, now),
-        );
-        Some(port)
-    }
-
-    /// A port for a new binding: the host's own if nobody has it, the next one if somebody has, or the one that was
-    /// used least recently.
-    fn free_port(&mut self, inner: Inner) -> Option<u16> {
-        let kind = inner.kind;
-        let wanted = inner.port.max(FIRST_PORT);
-        let candidates = (wanted..=u16::MAX).chain(FIRST_PORT..wanted);
-        let mut oldest: Option<(Duration, u16)> = None;
-        for port in candidates {
-            match self.hosts.get(&Outer { kind, port }) {
-                None => return Some(port),
-                Some((_, used)) if oldest.is_none_or(|(than, _)| *used < than) => {
-                    oldest = Some((*used, port));
-                }
-                Some(_) => {}
-            }
-        }
-        let (_, port) = oldest?;
-        let (displaced, _) = self.hosts.remove(&Outer { kind, port })?;
-        self.ports.remove(&displaced);
-        Some(port)
     }
 
     /// The IPv4 address inside an address of the prefix (RFC 6052 2.2, /96).
@@ -237,6 +173,22 @@ enum Of {
 
 fn has_ports(number: u8) -> bool {
     matches!(number, protocol::TCP | protocol::UDP)
+}
+
+/// What a packet says about its connection (RFC 6146 section 3.5.2.2).
+fn sign(packet: &Packet) -> Sign {
+    const FIN: u8 = 1;
+    const SYN: u8 = 2;
+    const RST: u8 = 4;
+    let headers = &packet.headers;
+    if headers.protocol != protocol::TCP || headers.ports.is_none() {
+        return Sign::Other;
+    }
+    match u8_at(&packet.frame.data, headers.transport + 13) {
+        Some(flags) if flags & (FIN | RST) != 0 => Sign::Closing,
+        Some(flags) if flags & SYN != 0 => Sign::Opening,
+        _ => Sign::Other,
+    }
 }
 
 /// The port of one end of a packet, or the identifier of an echo message.

@@ -8,6 +8,7 @@ use crate::emulator::frame::{ETHERNET, Offload};
 use crate::emulator::packet::{self, Headers, IPV4, IPV6, Packet, ethertype, protocol};
 use crate::world::model::Family;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// Every IPv6 line carries this much.
 const LEAST_MTU: u32 = 1280;
@@ -22,6 +23,7 @@ pub(super) fn outward(
     packet: &mut Packet,
     source: Ipv6Addr,
     to: Ipv4Addr,
+    now: Duration,
 ) -> Option<()> {
     checksum::complete(&mut packet.frame)?;
     let message = packet.frame.data.get(packet.headers.transport..)?;
@@ -33,11 +35,12 @@ pub(super) fn outward(
     };
     let inner_from = translator.extract(inner_source)?;
     let (kind, port) = port_of(&inner, Of::Destination)?;
-    let port = *translator.ports.get(&Inner {
+    let inner_host = Inner {
         kind,
         address: host,
         port,
-    })?;
+    };
+    let port = translator.bindings.port_of(inner_host, now)?;
     // The router itself has no IPv4 address of its own to speak from but the translator's.
     let from = translator.extract(source).unwrap_or(translator.address);
     let mut out = [0; ROOM];
@@ -81,6 +84,7 @@ pub(super) fn inward(
     translator: &mut Translator,
     packet: &mut Packet,
     from: Ipv6Addr,
+    now: Duration,
 ) -> Option<()> {
     let message = packet.frame.data.get(packet.headers.transport..)?;
     let start = kind_to_v6(message)?;
@@ -92,7 +96,7 @@ pub(super) fn inward(
         return None;
     }
     let (kind, port) = port_of(&inner, Of::Source)?;
-    let (host, _) = *translator.hosts.get(&Outer { kind, port })?;
+    let host = translator.bindings.host_behind(Outer { kind, port }, now)?;
     let inner_to = translator.embed(inner_to);
     let mut out = [0; ROOM];
     let (at, above) = (ETHERNET + IPV6 + 8, ETHERNET + IPV6);
