@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     partition: u64,
     metrics: Option<Arc<dyn Metrics>>,
     permit: Option<Permit>,
+    #[cfg(feature = "quic")]
+    quic: crate::quic::QuicSockets,
 }
 
 /// Whether an address may be connected to.
