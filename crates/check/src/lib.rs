@@ -12,6 +12,7 @@ pub mod fuzz;
 mod mail;
 mod names;
 pub mod options;
+mod origin;
 mod path;
 pub mod report;
 mod run;

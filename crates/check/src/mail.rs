@@ -44,6 +44,8 @@ pub(crate) enum Exchanges {
     Implicit { lookup: Lookup },
     /// `0 .`: nobody ([RFC 7505](https://www.rfc-editor.org/rfc/rfc7505)).
     Null { lookup: Lookup },
+    /// The domain does not exist.
+    NoSuchName { lookup: Lookup },
     /// The question failed.
     Unknown { lookup: Option<Lookup> },
 }
@@ -51,9 +53,10 @@ pub(crate) enum Exchanges {
 impl Exchanges {
     pub(crate) const fn lookup(&self) -> Option<&Lookup> {
         match self {
-            Self::Mx { lookup, .. } | Self::Implicit { lookup } | Self::Null { lookup } => {
-                Some(lookup)
-            }
+            Self::Mx { lookup, .. }
+            | Self::Implicit { lookup }
+            | Self::Null { lookup }
+            | Self::NoSuchName { lookup } => Some(lookup),
             Self::Unknown { lookup } => lookup.as_ref(),
         }
     }
@@ -108,6 +111,8 @@ pub(crate) fn judge(
                 .push(format!("`{domain}` says that it takes no mail (null MX)"));
             return judgement;
         }
+        // The verdict says it, and there is nothing to judge.
+        Exchanges::NoSuchName { .. } => return judgement,
         Exchanges::Implicit { .. } => judgement.notes.push(format!(
             "`{domain}` has no MX; its own addresses take the mail"
         )),

@@ -23,7 +23,7 @@ pub struct Options {
     pub expect_ptr: Option<String>,
     /// Resolvers to ask instead of the system's; every one of them is asked and the answers compared.
     pub resolvers: Vec<SocketAddr>,
-    /// DNS-over-HTTPS resolvers, asked as well.
+    /// DNS-over-HTTPS resolvers, asked beside the system's or those in `resolvers`.
     pub doh: Vec<String>,
     /// A name without AAAA is as meant.
     pub allow_v4_only: bool,

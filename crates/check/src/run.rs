@@ -7,9 +7,11 @@ mod verdict;
 
 use crate::mail::{self, Exchanges, Host, Mail, MailObservation};
 use crate::names::{
-    self, Asker, Inquiry, Lookup, NamesObservation, Nat64Prefix, Role, Server, ServerId, ptr,
+    self, Asker, Existence, Inquiry, Lookup, NamesObservation, Nat64Prefix, Role, Server, ServerId,
+    ptr,
 };
 use crate::options::{Options, Profile, TargetHost};
+use crate::origin::{self, Origin};
 use crate::path;
 use crate::report::Report;
 use futures_util::FutureExt;
@@ -20,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use twinstack_dns::client::{ServerAddress, system_resolvers};
+use twinstack_dns::resolv_conf::ResolvConf;
 use twinstack_dns::{Data, Name, RecordType};
 use twinstack_finding::Skipped;
 
@@ -31,8 +34,7 @@ pub async fn check(options: &Options) -> Report {
     let run = Run::new(options);
     let seen = match (&options.target.host, options.profile) {
         (TargetHost::Name(name), profile) => match Name::parse(name) {
-            Ok(name) if profile == Profile::Mail => run.mail(name).await,
-            Ok(name) => run.name(name).await,
+            Ok(name) => run.settled(name, profile).await,
             // `Target::parse` lets no such name through; options may be built without it.
             Err(error) => Seen::skipped(Skipped {
                 what: format!("everything about {name}"),
@@ -51,6 +53,8 @@ struct Run<'a> {
     started: Instant,
     asker: Arc<Asker>,
     resolvers: Arc<[ServerId]>,
+    /// Of this machine, unless other resolvers were named.
+    resolv_conf: Option<ResolvConf>,
     /// Resolvers that could not be used at all.
     skipped: Vec<Skipped>,
 }
@@ -68,6 +72,7 @@ struct Seen {
     /// Questions that belong to none of the above.
     lookups: Vec<Lookup>,
     skipped: Vec<Skipped>,
+    notes: Vec<String>,
 }
 
 impl Seen {
@@ -85,7 +90,8 @@ impl<'a> Run<'a> {
         // A server that needs 3 s is slow, not silent; with the usual 5 s an attempt, questions are listened for 4 s.
         let asker = Asker::new(started, options.timeout * 4 / 5);
         let mut skipped = Vec::new();
-        let resolvers = endpoints(options, &mut skipped)
+        let (endpoints, resolv_conf) = endpoints(options, &mut skipped);
+        let resolvers = endpoints
             .into_iter()
             .filter_map(|endpoint| {
                 let what = format!("the resolver {endpoint}");
@@ -116,7 +122,60 @@ impl<'a> Run<'a> {
             started,
             asker: Arc::new(asker),
             resolvers,
+            resolv_conf,
             skipped,
+        }
+    }
+
+    /// A name, wherever its addresses come from.
+    async fn settled(&self, name: Name, profile: Profile) -> Seen {
+        let mut skipped = Vec::new();
+        let hosts = origin::hosts_file(&mut skipped);
+        let settled = origin::settle(&name, self.options, &hosts);
+        let mut notes = settled.notes;
+        let mut seen = match (settled.origin, profile) {
+            (Origin::Known(addresses), _) => self.known(name.to_string(), addresses).await,
+            (Origin::Dns, Profile::Mail) => self.mail(name).await,
+            (Origin::Dns, Profile::Web | Profile::Tcp) => {
+                let completed = self.complete(&name).await;
+                notes.extend(completed.iter().map(|(_, note)| note.clone()));
+                let short = completed.is_none() && name.label_count() == 1;
+                let asked = completed.map_or_else(|| name.clone(), |(found, _)| found);
+                let seen = self.name(asked, name.to_string()).await;
+                let nobody = |names| names::existence(names) == Existence::NoSuchName;
+                if short && seen.names.iter().any(nobody) {
+                    notes.push(format!(
+                        "`{name}` is one word, and neither the hosts file nor the search list makes more of it: was a \
+                         full name meant?"
+                    ));
+                }
+                seen
+            }
+        };
+        seen.skipped.extend(skipped);
+        notes.append(&mut seen.notes);
+        seen.notes = notes;
+        seen
+    }
+
+    async fn complete(&self, name: &Name) -> Option<(Name, String)> {
+        let conf = self.resolv_conf.as_ref()?;
+        let written = &self.options.target.text;
+        origin::complete(&self.asker, &self.resolvers, conf, name, written).await
+    }
+
+    /// Addresses that need no look-up.
+    async fn known(&self, host: String, addresses: Vec<IpAddr>) -> Seen {
+        let plan = self.plan(host, addresses.clone(), Vec::new(), false);
+        let (path, ptr) = join(
+            self.walk(plan),
+            ptr::collect(&self.asker, &self.resolvers, &addresses),
+        )
+        .await;
+        Seen {
+            path,
+            ptr,
+            ..Seen::default()
         }
     }
 
@@ -131,11 +190,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn name(&self, name: Name) -> Seen {
+    /// `host` is what clients call it, who know nothing of what the search list makes of it.
+    async fn name(&self, name: Name, host: String) -> Seen {
         let inquiry = self.inquiry(name, self.options.profile == Profile::Web);
         let rest = async {
             let known = inquiry.addresses().await;
-            self.probe(std::slice::from_ref(&known)).await
+            self.probe(std::slice::from_ref(&known), host).await
         };
         let (names, (path, ptr)) = join(inquiry.run(), rest).await;
         Seen {
@@ -191,7 +251,8 @@ impl<'a> Run<'a> {
         let exchanges = mail::exchanges(self.ask_of(), &domain).await;
         let hosts: Vec<Name> = match &exchanges {
             Exchanges::Mx { hosts, .. } => hosts.iter().map(|(_, host)| host.clone()).collect(),
-            Exchanges::Implicit { .. } => vec![domain.clone()],
+            // For a domain that does not exist this shows whether everybody says so.
+            Exchanges::Implicit { .. } | Exchanges::NoSuchName { .. } => vec![domain.clone()],
             Exchanges::Null { .. } | Exchanges::Unknown { .. } => Vec::new(),
         };
         let mut seen = BTreeSet::new();
@@ -223,8 +284,9 @@ impl<'a> Run<'a> {
                 .iter()
                 .map(|names| (names.name.clone(), names::probeable(names)))
                 .collect();
+            let host = known.first().map(|names| names.name.to_string());
             join(
-                self.probe(&known),
+                self.probe(&known, host.unwrap_or_default()),
                 mail::banners(self.ask_of(), &greeted, port, self.options.timeout),
             )
             .await
@@ -248,7 +310,7 @@ impl<'a> Run<'a> {
             mail: Some(mail),
             path,
             ptr,
-            skipped: Vec::new(),
+            ..Seen::default()
         }
     }
 
@@ -256,6 +318,7 @@ impl<'a> Run<'a> {
     async fn probe(
         &self,
         known: &[NamesObservation],
+        host: String,
     ) -> (
         Option<(path::Plan, path::PathObservation)>,
         ptr::PtrObservation,
@@ -266,13 +329,12 @@ impl<'a> Run<'a> {
         if addresses.is_empty() && !self.options.local {
             return (None, ptr::PtrObservation::default());
         }
-        let host = known.first().map(|names| names.name.to_string());
         let prefixes: BTreeSet<Nat64Prefix> = known
             .iter()
             .flat_map(|names| names.synthesis.clone())
             .collect();
         let plan = self.plan(
-            host.unwrap_or_default(),
+            host,
             addresses.clone(),
             prefixes.into_iter().collect(),
             known.iter().any(offers_h3),
@@ -301,11 +363,19 @@ impl<'a> Run<'a> {
         h3_advertised: bool,
     ) -> path::Plan {
         let options = self.options;
+        let usual = match options.target.scheme.as_deref() {
+            Some("http") => Some(80),
+            Some("https") => Some(443),
+            _ => None,
+        };
         path::Plan {
             host,
             addresses,
             ports: options.effective_ports(),
             scheme: options.target.scheme.clone(),
+            wanted: (options.ports.iter().copied())
+                .chain(options.target.port.or(usual))
+                .collect(),
             scheme_port: options.target.port,
             path: options.target.path.clone(),
             profile: options.profile,
@@ -316,6 +386,7 @@ impl<'a> Run<'a> {
             h3_advertised,
             nat64: prefixes.iter().find_map(Nat64Prefix::as_96),
             lookup: self.lookup(prefixes),
+            one_by_one: false,
             started: self.started,
         }
     }
@@ -359,29 +430,33 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whom to ask: those given, or the system's own.
-fn endpoints(options: &Options, skipped: &mut Vec<Skipped>) -> Vec<ServerAddress> {
+/// Whom to ask: the resolvers given instead of the system's own, or those; and beside them whoever speaks HTTPS. With the
+/// system's own comes the file that names them.
+fn endpoints(
+    options: &Options,
+    skipped: &mut Vec<Skipped>,
+) -> (Vec<ServerAddress>, Option<ResolvConf>) {
     let mut endpoints: Vec<ServerAddress> = options
         .resolvers
         .iter()
         .map(|address| ServerAddress::Socket(*address))
-        .chain(options.doh.iter().cloned().map(ServerAddress::Url))
         .collect();
+    let mut resolv_conf = None;
     if endpoints.is_empty() {
         match system_resolvers(Path::new("/etc/resolv.conf")) {
-            Ok((_, addresses)) => endpoints.extend(
-                addresses
-                    .into_iter()
-                    .take(SYSTEM_RESOLVERS)
-                    .map(ServerAddress::Socket),
-            ),
+            Ok((conf, addresses)) => {
+                let addresses = addresses.into_iter().take(SYSTEM_RESOLVERS);
+                endpoints.extend(addresses.map(ServerAddress::Socket));
+                resolv_conf = Some(conf);
+            }
             Err(error) => skipped.push(Skipped {
                 what: "the system's resolvers".to_owned(),
                 why: format!("{error}; name others with `--dns`"),
             }),
         }
     }
-    endpoints
+    endpoints.extend(options.doh.iter().cloned().map(ServerAddress::Url));
+    (endpoints, resolv_conf)
 }
 
 fn offers_h3(names: &NamesObservation) -> bool {
@@ -422,6 +497,7 @@ fn mail_host(names: &NamesObservation) -> Host {
 mod tests {
     use super::*;
     use crate::report::Verdict;
+    use std::net::SocketAddr;
 
     #[tokio::test]
     async fn without_any_port_the_report_says_so() {
@@ -440,10 +516,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn https_resolvers_are_asked_beside_the_others() {
+        let target = crate::options::Target::parse("www.lab.test").unwrap();
+        let url = ServerAddress::Url("https://dns.test/dns-query".to_owned());
+        let named: SocketAddr = "192.0.2.53:53".parse().unwrap();
+        let mut options = Options {
+            doh: vec![url.to_string()],
+            ..Options::new(target)
+        };
+        let mut skipped = Vec::new();
+        let (asked, conf) = endpoints(&options, &mut skipped);
+        // This machine has a resolv.conf or counts as having an empty one; either way somebody is in it.
+        assert!(asked.len() > 1 && asked.last() == Some(&url), "{asked:?}");
+        assert!(conf.is_some() && skipped.is_empty(), "{skipped:?}");
+        options.resolvers = vec![named];
+        let (asked, conf) = endpoints(&options, &mut skipped);
+        assert_eq!(asked, [ServerAddress::Socket(named), url]);
+        assert_eq!(conf, None);
+    }
+
     #[tokio::test]
-    async fn without_any_resolver_the_report_says_so() {
+    async fn a_resolver_that_cannot_be_used_is_named() {
         let target = crate::options::Target::parse("www.lab.test").unwrap();
         let options = Options {
+            resolvers: vec!["127.0.0.1:9".parse().unwrap()],
             doh: vec!["http://not-https.test/".to_owned()],
             ..Options::new(target)
         };

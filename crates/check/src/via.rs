@@ -5,7 +5,7 @@
 
 use crate::options::{Options, Profile};
 use crate::report::{HERE, Report, SCHEMA, Verdict};
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, try_join};
 use std::ffi::OsString;
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -18,6 +18,8 @@ use twinstack_finding::Skipped;
 const LARGEST: u64 = 8 * 1024 * 1024;
 /// How much of what the other side says on stderr is kept.
 const COMPLAINT: u64 = 4096;
+/// How much of it is listened to.
+const LONGEST_COMPLAINT: u64 = 1024 * 1024;
 
 /// A machine to look from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,21 +96,18 @@ async fn look(options: &Options, via: &Via) -> Result<Report, ViaError> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let patience = patience(options);
     let finished = async {
-        let (text, complaint) = join(read(stdout, LARGEST), read(stderr, COMPLAINT)).await;
-        (text, complaint, child.wait().await)
+        // Whichever has too much to say ends both; the program is killed when `child` goes.
+        let (text, complaint) = try_join(report(stdout), complaint(stderr)).await?;
+        Ok((text, complaint, child.wait().await))
     };
     let (text, complaint, status) = tokio::time::timeout(patience, finished)
         .await
-        .map_err(|_| ViaError::Timeout { patience })?;
-    let text = text.map_err(ViaError::Read)?;
-    if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) {
-        return Err(ViaError::TooLarge);
-    }
+        .map_err(|_| ViaError::Timeout { patience })??;
     parse(&text, via).map_err(|error| match status {
         // Without a report the complaint says more than the parser.
         Ok(status) if !status.success() || text.is_empty() => ViaError::Failed {
             status,
-            complaint: last_line(&complaint.unwrap_or_default()),
+            complaint: last_line(&complaint),
         },
         _ => error,
     })
@@ -119,12 +118,36 @@ fn patience(options: &Options) -> Duration {
     Duration::from_secs(30) + options.timeout * 6
 }
 
-/// Reads up to the limit, then one byte more to know that there is more; the rest is thrown away so that the writer ends.
-async fn read(stream: Option<impl AsyncRead + Unpin>, limit: u64) -> io::Result<Vec<u8>> {
+/// Reads a report. One that is too large is not read to its end, which may never come.
+async fn report(stream: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, ViaError> {
+    let mut text = Vec::new();
+    if let Some(stream) = stream {
+        let mut bounded = stream.take(LARGEST + 1);
+        bounded
+            .read_to_end(&mut text)
+            .await
+            .map_err(ViaError::Read)?;
+        if bounded.limit() == 0 {
+            return Err(ViaError::TooLarge);
+        }
+    }
+    Ok(text)
+}
+
+/// The beginning of what is said on stderr; the rest is thrown away so that the writer ends, up to a limit.
+async fn complaint(stream: Option<impl AsyncRead + Unpin>) -> Result<Vec<u8>, ViaError> {
     let mut text = Vec::new();
     if let Some(mut stream) = stream {
-        (&mut stream).take(limit + 1).read_to_end(&mut text).await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+        let kept = (&mut stream).take(COMPLAINT).read_to_end(&mut text).await;
+        kept.map_err(ViaError::Read)?;
+        let mut rest = stream.take(LONGEST_COMPLAINT);
+        let thrown_away = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+        thrown_away.map_err(ViaError::Read)?;
+        if rest.limit() == 0 {
+            return Err(ViaError::Noise {
+                complaint: last_line(&text),
+            });
+        }
     }
     Ok(text)
 }
@@ -307,6 +330,12 @@ pub enum ViaError {
     /// More than the limit.
     #[error("its report is larger than {} MiB", LARGEST / 1024 / 1024)]
     TooLarge,
+    /// Endless talk on stderr.
+    #[error("it says more than {} MiB on standard error: {complaint}", LONGEST_COMPLAINT / 1024 / 1024)]
+    Noise {
+        /// A line of it.
+        complaint: String,
+    },
     /// Another version of the report.
     #[error(
         "its report is `{found}`, and `{SCHEMA}` is needed: is the same twinstack installed there?"

@@ -100,9 +100,13 @@ pub(crate) struct CheckArguments {
     #[arg(long, conflicts_with = "expect_v6")]
     pub(crate) allow_v4_only: bool,
     /// A resolver to ask instead of the system's; repeatable, all answers are compared
+    ///
+    /// The hosts file and the search list of this machine are then not used either.
     #[arg(long, value_name = "SERVER[:PORT]", value_parser = value::dns_server)]
     pub(crate) dns: Vec<SocketAddr>,
     /// A DNS-over-HTTPS resolver to ask as well; repeatable
+    ///
+    /// It is asked beside the system's resolvers, or beside those of `--dns`, and the answers are compared.
     #[arg(long, value_name = "URL", value_parser = value::doh_url)]
     pub(crate) doh: Vec<String>,
     /// Run the same checks on another machine too, by `ssh HOST twinstack check`; repeatable
@@ -113,7 +117,7 @@ pub(crate) struct CheckArguments {
     /// How to reach the machines of `--via`, instead of ssh: `kubectl exec {host} -- twinstack {arguments}`
     ///
     /// `{command}` stands for the whole command as one word, quoted for a shell; `{arguments}` for twinstack's arguments as
-    /// words of their own.
+    /// words of their own. It is stopped after 30 s and six times `--timeout`, or when it prints more than 8 MiB.
     #[arg(long, value_name = "CMD", requires = "via", value_parser = value::via_command)]
     pub(crate) via_command: Option<CommandLine>,
     /// We are on the server: look at listeners, firewall, sysctls and neighbours too

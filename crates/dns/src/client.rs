@@ -275,7 +275,10 @@ pub enum AskError {
     /// A response with another id or question, and nothing better before the time was up.
     #[error("the answer is to another question")]
     Mismatched,
-    /// The TLS handshake failed, over HTTPS: the certificate, for example.
+    /// The server's certificate is not to be trusted, over HTTPS: expired, for another name, from an unknown authority.
+    #[error("certificate not trusted: {0}")]
+    Certificate(#[source] Arc<io::Error>),
+    /// The TLS handshake failed, over HTTPS, for another reason than the certificate.
     #[error("TLS: {0}")]
     Tls(#[source] Arc<io::Error>),
     /// HTTPS answered, but not with a DNS message.
@@ -314,6 +317,7 @@ impl AskError {
             Self::Reset => "reset",
             Self::Malformed(_) | Self::HttpProtocol(_) => "malformed",
             Self::Mismatched => "mismatched",
+            Self::Certificate(_) => "certificate",
             Self::Tls(_) => "tls",
             Self::Http { .. } => "http",
             Self::Local(_) => "local",

@@ -20,6 +20,7 @@ pub mod client;
 mod codec;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod hosts;
 pub mod join;
 pub mod message;
 pub mod name;

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use twinstack_dns::{Data, Name, RecordType};
+use twinstack_dns::{Data, Name, Rcode, RecordType};
 
 /// Exchangers looked at, the preferred first.
 const HOSTS: usize = 5;
@@ -40,6 +40,12 @@ pub(crate) async fn exchanges(mail: Mail<'_>, domain: &Name) -> Exchanges {
         return Exchanges::Unknown {
             lookup: Some(lookup),
         };
+    }
+    if lookup
+        .reply()
+        .is_some_and(|reply| reply.rcode == Rcode::NXDOMAIN)
+    {
+        return Exchanges::NoSuchName { lookup };
     }
     let mut hosts: Vec<(u16, Name)> = lookup
         .records()

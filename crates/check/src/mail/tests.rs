@@ -3,7 +3,8 @@
 use super::smtp::Introduction;
 use super::spf::{Matcher, Net, Policy, Qualifier, Rule};
 use super::*;
-use crate::names::fixture::{RESOLVER, answered, asked, name, servers, silenced};
+use crate::names::fixture::{RESOLVER, answered, asked, failed, name, servers, silenced};
+use twinstack_dns::Rcode;
 
 const V4: &str = "198.51.100.25";
 const V6: &str = "2e00:5::25";
@@ -189,6 +190,20 @@ fn a_domain_without_mx_stands_for_itself() {
     mail.exchanges = Exchanges::Implicit { lookup };
     mail.hosts = vec![host("lab.test", &[V4])];
     check(&mail, &["mail.mx-no-v6"]);
+}
+
+#[test]
+fn a_domain_that_does_not_exist_takes_no_mail_and_nothing_is_said_of_its_records() {
+    let mut mail = healthy();
+    let mut lookup = asked(RESOLVER, "lab.test", RecordType::MX);
+    failed(&mut lookup, Rcode::NXDOMAIN);
+    mail.exchanges = Exchanges::NoSuchName { lookup };
+    mail.hosts = vec![host("lab.test", &[])];
+    mail.spf = Resolved::None;
+    mail.banners.clear();
+    let judgement = check(&mail, &[]);
+    assert_eq!(judgement.notes, Vec::<String>::new());
+    assert_eq!(judgement.skipped, []);
 }
 
 #[test]

@@ -223,6 +223,7 @@ fn outcome_of(error: &AskError) -> Outcome {
         | AskError::Mismatched
         | AskError::Http { .. }
         | AskError::HttpProtocol(_) => Outcome::Malformed(error.to_string()),
+        AskError::Certificate(_) => Outcome::Untrusted(error.to_string()),
         _ => Outcome::Unreachable(error.to_string()),
     }
 }

@@ -110,6 +110,8 @@ pub(crate) enum Outcome {
     NoRoute,
     /// The network or the host said that nobody is there, in these words.
     Unreachable(String),
+    /// Somebody is there and cannot prove to be the server, over HTTPS, in these words.
+    Untrusted(String),
     /// Bytes that are no answer to the question, in these words.
     Malformed(String),
 }
@@ -208,8 +210,8 @@ impl Lookup {
             .or_else(|| self.reply().and_then(Reply::negative_ttl))
     }
 
-    /// `NOERROR`, `NODATA`, `CNAME`, `referral`, `NXDOMAIN`, ..., `timeout`, `unreachable`, `malformed`, as in the
-    /// report.
+    /// `NOERROR`, `NODATA`, `CNAME`, `referral`, `NXDOMAIN`, ..., `timeout`, `unreachable`, `certificate`, `malformed`, as in
+    /// the report.
     pub(crate) fn outcome_word(&self) -> String {
         match &self.outcome {
             Outcome::Reply(reply) if reply.rcode == Rcode::NOERROR => {
@@ -226,6 +228,7 @@ impl Lookup {
             Outcome::Reply(reply) => reply.rcode.to_string(),
             Outcome::Silent => "timeout".to_owned(),
             Outcome::NoRoute | Outcome::Unreachable(_) => "unreachable".to_owned(),
+            Outcome::Untrusted(_) => "certificate".to_owned(),
             Outcome::Malformed(_) => "malformed".to_owned(),
         }
     }
@@ -265,7 +268,9 @@ impl Lookup {
                 self.elapsed
             ),
             Outcome::NoRoute => "no route from here, nothing was sent".to_owned(),
-            Outcome::Unreachable(words) => format!("{words} after {:.3} s", self.elapsed),
+            Outcome::Unreachable(words) | Outcome::Untrusted(words) => {
+                format!("{words} after {:.3} s", self.elapsed)
+            }
             Outcome::Malformed(words) => format!("not a DNS answer: {words}"),
         }
     }

@@ -172,7 +172,10 @@ fn merged<'a>(lookups: impl Iterator<Item = &'a Lookup>, authoritative: bool) ->
             Outcome::Reply(reply) => broken = Some(Breakage::Code(reply.rcode)),
             Outcome::Silent => broken = broken.or(Some(Breakage::Dropped)),
             Outcome::Malformed(_) => broken = Some(Breakage::Malformed),
-            Outcome::Unreachable(_) => broken = broken.or(Some(Breakage::Unreachable)),
+            // Neither says anything about a type.
+            Outcome::Unreachable(_) | Outcome::Untrusted(_) => {
+                broken = broken.or(Some(Breakage::Unreachable));
+            }
             Outcome::NoRoute => {}
         }
     }

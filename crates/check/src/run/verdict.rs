@@ -61,6 +61,7 @@ impl Run<'_> {
         };
         let mut all = Judgement {
             skipped: self.skipped.iter().chain(&seen.skipped).cloned().collect(),
+            notes: seen.notes.clone(),
             ..Judgement::default()
         };
         let mut add = |judged: Judgement| {
@@ -91,7 +92,7 @@ impl Run<'_> {
             add(Judgement {
                 findings: path::judge(plan, path),
                 skipped: path::skipped(plan, path),
-                ..Judgement::default()
+                notes: slow_line(path).into_iter().collect(),
             });
         }
         let expected = options.expect_ptr.as_deref().map(Name::parse);
@@ -109,7 +110,28 @@ impl Run<'_> {
             &seen.ptr,
             expected.and_then(Result::ok).as_ref(),
         ));
+        explain_client(&mut all.findings);
         all
+    }
+}
+
+/// What the times in the report have to be read with.
+fn slow_line(path: &path::PathObservation) -> Option<String> {
+    path.slow_line().then(|| {
+        "the line from here is too slow for everything at once: everything was looked at again, one thing after another"
+            .to_owned()
+    })
+}
+
+/// A client that fails where the name or the service is broken has not failed by itself: that is one fault, not two.
+fn explain_client(findings: &mut Vec<Finding>) {
+    let explains = |finding: &Finding| {
+        let area = finding.code.as_str().split('.').next().unwrap_or_default();
+        finding.severity == Severity::Failure
+            && matches!(area, "dns" | "reach" | "tls" | "http" | "host")
+    };
+    if findings.iter().any(explains) {
+        findings.retain(|finding| finding.code.as_str() != "client.failed");
     }
 }
 
@@ -211,8 +233,7 @@ fn existence(seen: &Seen) -> Existence {
     }
 }
 
-/// The worst finding decides, unless there was nothing to look at.
-/// One word over everything. What no rule has a code for still counts here: a service that nobody was served by, on
+/// One word over everything: the worst finding decides, unless there was nothing to look at. What no rule has a code for still counts here: a service that nobody was served by, on
 /// either family, is not ready, and a family that could not be looked at leaves the question open.
 fn verdict(existence: Existence, findings: &[Finding], table: &[Row]) -> Verdict {
     let worst = findings.iter().map(|finding| finding.severity).max();
@@ -324,6 +345,28 @@ mod tests {
             ..open()
         };
         assert!(unserved_note(&[], &[row]).is_some_and(|note| note.contains("port 443")));
+    }
+
+    #[test]
+    fn a_client_fails_by_itself_only_while_nothing_else_is_broken() {
+        let check = |other: &str, stays: bool| {
+            let raised = |code: &str| {
+                let row = crate::codes::code_info(code).unwrap();
+                finding(row.code, "x", "y", Vec::new(), "z")
+            };
+            let mut findings = vec![raised("client.failed"), raised(other)];
+            explain_client(&mut findings);
+            let codes: Vec<&str> = findings
+                .iter()
+                .map(|finding| finding.code.as_str())
+                .collect();
+            assert_eq!(codes.contains(&"client.failed"), stays, "{other}");
+            assert!(codes.contains(&other));
+        };
+        check("tls.cert-invalid", false);
+        check("dns.aaaa-query-broken", false);
+        check("dns.ttl-too-long", true);
+        check("mail.spf-no-v6", true);
     }
 
     #[test]

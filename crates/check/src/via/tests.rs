@@ -133,6 +133,16 @@ async fn what_is_no_report_is_said() {
 }
 
 #[tokio::test]
+async fn a_program_that_never_stops_talking_is_stopped() {
+    let started = Instant::now();
+    fails("yes", "larger than 8 MiB").await;
+    fails("yes >&2", "more than 1 MiB on standard error: y").await;
+    fails("yes >&2 & yes", "").await;
+    // By far less than the time that a report may take.
+    assert!(started.elapsed() < patience(&options()) / 2);
+}
+
+#[tokio::test]
 async fn a_host_that_looks_like_an_option_is_not_passed_on() {
     for host in ["-oProxyCommand=x", "", "a b"] {
         let error = look(&options(), &Via::ssh(host)).await.unwrap_err();

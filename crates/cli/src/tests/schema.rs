@@ -98,7 +98,7 @@ fn validate(schema: &Value, root: &Value, value: &Value, at: &str, errors: &mut 
                 }
             }
             // Rules that hold, and words for people.
-            "const" | "enum" | "minimum" | "maximum" | "$schema" | "$defs" | "title"
+            "const" | "enum" | "minimum" | "maximum" | "$schema" | "$id" | "$defs" | "title"
             | "description" | "examples" => {}
             other => panic!("the validator does not know `{other}`"),
         }
@@ -157,6 +157,27 @@ fn explanations_match_their_schema() {
         "explain-1.json",
         &run(&["explain", "tls.stall", "--format", "json"]).stdout,
     );
+}
+
+/// Whoever loads a schema from its file resolves what it refers to against its `$id`.
+#[test]
+fn schemas_that_refer_to_others_say_where_they_are() {
+    let id = |file: &str| load(file)["$id"].as_str().unwrap_or_default().to_owned();
+    for file in [
+        "check-1.json",
+        "check-list-1.json",
+        "explain-1.json",
+        "play-1.json",
+    ] {
+        let id = id(file);
+        assert!(
+            id.starts_with("https://") && id.ends_with(&format!("/{file}")),
+            "{id}"
+        );
+    }
+    let folder = |file: &str| id(file).trim_end_matches(file).to_owned();
+    assert_eq!(folder("play-1.json"), folder("check-1.json"));
+    assert_eq!(folder("check-list-1.json"), folder("check-1.json"));
 }
 
 #[test]

@@ -216,9 +216,20 @@ impl HttpsServer {
             .await
             .map_err(|error| match error.kind() {
                 io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => AskError::Reset,
+                _ if is_about_the_certificate(&error) => AskError::Certificate(Arc::new(error)),
                 _ => AskError::Tls(Arc::new(error)),
             })
     }
+}
+
+fn is_about_the_certificate(error: &io::Error) -> bool {
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(
+        cause,
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+    )
 }
 
 async fn read(

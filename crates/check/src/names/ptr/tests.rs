@@ -156,7 +156,7 @@ fn a_second_record_that_leads_elsewhere_is_a_note() {
     assert_eq!(check(&observation, None, &[]).notes.len(), 1);
 }
 
-fn says(server: crate::names::ServerId, address: &str) -> Lookup {
+fn says(server: ServerId, address: &str) -> Lookup {
     let line = format!("www.lab.test. 300 AAAA {address}");
     answered(server, "www.lab.test", RecordType::AAAA, &[&line])
 }
