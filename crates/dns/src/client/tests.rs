@@ -152,6 +152,76 @@ async fn wrong_id_and_wrong_question_do_not_count() {
     assert_answered(&exchange, Transport::Udp, 1);
 }
 
+/// An answer with another address in it, so that believing it shows.
+fn forged(query: &Query) -> Response {
+    let mut response = answer(query);
+    response.answer[0].data = Data::Aaaa(Ipv6Addr::new(0x2e00, 0xbad, 0, 0, 0, 0, 0, 1));
+    response
+}
+
+/// RFC 5452, section 9.1: address and port, id and question all have to match, however early a forgery comes.
+#[tokio::test]
+async fn an_answer_that_fits_in_all_but_one_thing_is_not_believed() {
+    let other_id = |query: &Query| Response {
+        id: query.id.wrapping_add(1),
+        ..forged(query)
+    };
+    let other_name = |query: &Query| {
+        let mut response = forged(query);
+        response.question.as_mut().unwrap().name = Name::parse("ftp.lab.test").unwrap();
+        response
+    };
+    let no_question = |query: &Query| Response {
+        question: None,
+        ..forged(query)
+    };
+    // A copy of the query is no answer either.
+    let echo = |query: &Query| query.to_bytes();
+    let server = udp("127.0.0.1:0", move |_, query| {
+        vec![
+            other_id(query).to_bytes(),
+            other_name(query).to_bytes(),
+            no_question(query).to_bytes(),
+            echo(query),
+            answer(query).to_bytes(),
+        ]
+    })
+    .await;
+    let client = Client::new(server);
+    let exchange = client.ask(&question(), &options(PATIENT, 1)).await;
+    assert_answered(&exchange, Transport::Udp, 1);
+
+    for (what, forge) in [
+        ("id", other_id as fn(&Query) -> Response),
+        ("name", other_name),
+        ("question", no_question),
+    ] {
+        let server = udp("127.0.0.1:0", move |_, query| vec![forge(query).to_bytes()]).await;
+        let client = Client::new(server);
+        let outcome = client.ask(&question(), &options(SHORT, 1)).await.outcome;
+        assert!(outcome.is_err(), "{what}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_perfect_answer_from_another_port_is_not_believed() {
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let server = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
+        let query = Query::parse(&buffer[..length]).unwrap();
+        let forgery = forged(&query).to_bytes();
+        stranger.send_to(&forgery, peer).await.unwrap();
+        let answer = answer(&query).to_bytes();
+        socket.send_to(&answer, peer).await.unwrap();
+    });
+    let client = Client::new(server);
+    let exchange = client.ask(&question(), &options(PATIENT, 1)).await;
+    assert_answered(&exchange, Transport::Udp, 1);
+}
+
 #[tokio::test]
 async fn only_the_wrong_answer_is_a_mismatch() {
     let server = udp("127.0.0.1:0", |_, query| {
