@@ -1,6 +1,6 @@
 //! The half of `check` that looks at addresses: reach, TLS, HTTP, QUIC, the client's fallback, and the host itself.
 //!
-//! [`collect`] touches the network and returns plain data; [`judge`] turns that data into findings without a clock,
+//! [`collect()`] touches the network and returns plain data; [`judge`] turns that data into findings without a clock,
 //! a socket or a file, and keeps the rule that every fault raises exactly one code. [`rows`], [`client_timing`] and
 //! [`skipped`] render the same data for the report.
 //!
@@ -38,6 +38,7 @@ pub(crate) use rule::judge;
 pub(crate) use table::{client_timing, rows, skipped};
 
 use crate::options::Profile;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub(crate) struct Plan {
     pub(crate) ports: Vec<u16>,
     /// `https` or `http` if the target said so; otherwise the port decides.
     pub(crate) scheme: Option<String>,
+    /// The ports that the user asked for. One that is only usual may be closed on both families, and nothing is wrong.
+    pub(crate) wanted: BTreeSet<u16>,
     /// The port that the target itself named, as in `https://host:80`: there `scheme` rules, whatever is usual on that
     /// number.
     pub(crate) scheme_port: Option<u16>,
@@ -74,6 +77,8 @@ pub(crate) struct Plan {
     pub(crate) nat64: Option<Ipv6Addr>,
     /// How the names of sub-resources are resolved.
     pub(crate) lookup: Lookup,
+    /// One thing at a time: with everything at once, this machine's line was found to be too slow.
+    pub(crate) one_by_one: bool,
     /// When the run began: all times in the evidence count from here.
     pub(crate) started: Instant,
 }
@@ -105,6 +110,9 @@ impl Plan {
 
     /// The port that a client of this target would use first.
     fn client_port(&self) -> Option<u16> {
+        if let Some(port) = self.scheme_port.filter(|port| self.ports.contains(port)) {
+            return Some(port);
+        }
         let wanted = match self.scheme.as_deref() {
             Some("http") => Speech::Http,
             _ => Speech::Https,
@@ -162,5 +170,53 @@ impl Family {
             Self::V4 => "IPv4",
             Self::V6 => "IPv6",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(scheme: Option<&str>, scheme_port: Option<u16>, ports: &[u16]) -> Plan {
+        Plan {
+            scheme: scheme.map(str::to_owned),
+            scheme_port,
+            ..rule::fixture::plan(&["2e00:5::80"], ports)
+        }
+    }
+
+    #[test]
+    fn the_scheme_of_a_url_decides_on_the_port_of_that_url() {
+        let check = |scheme, scheme_port, port, expected| {
+            let plan = plan(scheme, scheme_port, &[port]);
+            assert_eq!(
+                plan.speech(port),
+                expected,
+                "{scheme:?} {scheme_port:?} {port}"
+            );
+        };
+        check(Some("https"), Some(80), 80, Speech::Https);
+        check(Some("http"), Some(443), 443, Speech::Http);
+        check(Some("http"), Some(8443), 8443, Speech::Http);
+        check(Some("https"), Some(9000), 9000, Speech::Https);
+        // Without a port in the URL, or on another one, what is usual there.
+        check(Some("https"), None, 80, Speech::Http);
+        check(Some("http"), None, 443, Speech::Https);
+        check(Some("https"), Some(80), 8080, Speech::Http);
+        check(Some("https"), None, 9000, Speech::Https);
+        check(None, Some(443), 443, Speech::Https);
+        check(None, Some(80), 80, Speech::Http);
+    }
+
+    #[test]
+    fn a_client_goes_to_the_port_that_the_user_named() {
+        let check = |scheme, scheme_port, expected| {
+            let plan = plan(scheme, scheme_port, &[80, 443, 8443]);
+            assert_eq!(plan.client_port(), Some(expected));
+        };
+        check(None, None, 443);
+        check(Some("http"), None, 80);
+        check(Some("https"), Some(80), 80);
+        check(None, Some(8443), 8443);
     }
 }

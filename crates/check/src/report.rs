@@ -160,7 +160,8 @@ pub enum Phase {
 pub struct ClientTiming {
     /// The client: `built-in`, or the command.
     pub client: String,
-    /// Seconds to the first byte of a response; `None` when none came.
+    /// Seconds to the first byte of a response; of a command, until it ended with success. `None` when none came, or none
+    /// could be seen.
     pub elapsed_seconds: Option<f64>,
     /// The family that carried the response, where it is known.
     pub family: Option<String>,

@@ -18,8 +18,10 @@ use futures_util::stream::FuturesUnordered;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::process::Command;
+use tokio::process::{ChildStdout, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 /// RFC 8305, section 5: recommended Connection Attempt Delay.
@@ -27,6 +29,12 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// How long a client may take before it is stopped: the legacy clients of the first incident gave up at 20 s.
 const BOUND: Duration = Duration::from_secs(20);
+
+/// What curl prints as `%{http_code}` when there was no response.
+const NO_STATUS: u16 = 0;
+
+/// So much of the end of a command's output is kept.
+const LAST_WORDS: usize = 256;
 
 /// How often a running client's sockets are looked at.
 const WATCH: Duration = Duration::from_millis(5);
@@ -55,6 +63,7 @@ async fn built_in(plan: &Plan, tls: &Tls, wires: &[IpAddr], port: u16) -> Client
         family: None,
         first_v4: None,
         first_v6: None,
+        status: None,
     };
     let order = alternate(wires);
     let begun = Instant::now();
@@ -167,6 +176,7 @@ async fn external(plan: &Plan, command: &[String], port: u16) -> ClientObservati
         family: None,
         first_v4: None,
         first_v6: None,
+        status: None,
     };
     let Some((program, arguments)) = words.split_first() else {
         return seen;
@@ -174,7 +184,7 @@ async fn external(plan: &Plan, command: &[String], port: u16) -> ClientObservati
     let child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         // A group of its own: what the command starts is found, and stopped, with it.
         .process_group(0)
@@ -190,6 +200,10 @@ async fn external(plan: &Plan, command: &[String], port: u16) -> ClientObservati
         }
     };
     let group = child.id();
+    let printed = child
+        .stdout
+        .take()
+        .map(|stdout| tokio::spawn(last_words(stdout)));
     let begun = Instant::now();
     let watching = async {
         let Some(group) = group else {
@@ -208,9 +222,18 @@ async fn external(plan: &Plan, command: &[String], port: u16) -> ClientObservati
         () = watching => None,
     };
     seen.took = plan.now().saturating_sub(at);
+    let printed = printed_status(&said(printed).await);
+    seen.status = printed.filter(|status| *status != NO_STATUS);
     seen.outcome = match ended {
+        // What curl prints when no response came; a script behind it may have thrown its exit status away.
+        Some(status) if status.success() && printed == Some(NO_STATUS) => ClientOutcome::Failed {
+            detail: "no HTTP status (`000`), though exit status 0".to_owned(),
+        },
         Some(status) if status.success() => ClientOutcome::Done {
-            detail: "exit status 0".to_owned(),
+            detail: seen.status.map_or_else(
+                || "exit status 0".to_owned(),
+                |status| format!("exit status 0, status {status}"),
+            ),
         },
         Some(status) => ClientOutcome::Failed {
             detail: ending(status),
@@ -224,6 +247,45 @@ async fn external(plan: &Plan, command: &[String], port: u16) -> ClientObservati
         }
     };
     seen
+}
+
+/// The end of what a command prints; all of it is read, so that it never waits for us.
+async fn last_words(mut stdout: ChildStdout) -> Vec<u8> {
+    let mut end = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length) = stdout.read(&mut buffer).await {
+        if length == 0 {
+            break;
+        }
+        end.extend_from_slice(buffer.get(..length).unwrap_or_default());
+        let surplus = end.len().saturating_sub(LAST_WORDS);
+        end.drain(..surplus);
+    }
+    end
+}
+
+/// What was printed. Something that the command left running may keep its output open; it is not waited for.
+async fn said(reader: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
+    let Some(mut reader) = reader else {
+        return Vec::new();
+    };
+    match timeout(Duration::from_millis(200), &mut reader).await {
+        Ok(printed) => printed.unwrap_or_default(),
+        Err(_) => {
+            reader.abort();
+            Vec::new()
+        }
+    }
+}
+
+/// The HTTP status at the end of a command's output: a word of three digits. `000` is [`NO_STATUS`].
+fn printed_status(output: &[u8]) -> Option<u16> {
+    let word = output
+        .split(u8::is_ascii_whitespace)
+        .rfind(|word| !word.is_empty())?;
+    let digits = word.len() == 3 && word.iter().all(u8::is_ascii_digit);
+    let status = std::str::from_utf8(word).ok()?.parse().ok()?;
+    (digits && (status == NO_STATUS || (100..600).contains(&status))).then_some(status)
 }
 
 fn ending(status: ExitStatus) -> String {
@@ -257,5 +319,20 @@ mod tests {
             ])),
             addresses(&["2e00::1", "192.0.2.1", "2e00::2", "192.0.2.2", "2e00::3"])
         );
+    }
+    #[test]
+    fn a_status_is_the_last_word_if_it_looks_like_one() {
+        let check = |output: &str, expected| {
+            assert_eq!(printed_status(output.as_bytes()), expected, "{output:?}");
+        };
+        check("200", Some(200));
+        check("<html>...</html>\n503\n", Some(503));
+        check("000", Some(NO_STATUS));
+        check("", None);
+        check("done", None);
+        check("1200", None);
+        check("099", None);
+        check("+20", None);
+        check("600", None);
     }
 }

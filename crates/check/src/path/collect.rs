@@ -1,11 +1,16 @@
 //! Looks at everything at once: every address, every port, both families. Only what needs these results waits for them
 //! ([`more`]).
+//!
+//! Where this machine's line is too slow for that ([`crowd`]), everything is looked at again, one thing after another:
+//! what waits in its own queue says nothing about the service.
 
+mod crowd;
 mod more;
 
 use super::echo::{Distance, Echo};
 use super::observation::{
-    AddressObservation, EchoRefusal, PathObservation, QuicFailure, Route, Series, Step, Vantage,
+    AddressObservation, ClientObservation, EchoRefusal, PartObservation, PathObservation,
+    QuicFailure, Route, Series, Step, Vantage,
 };
 use super::tls::Tls;
 use super::{Family, Plan, Speech, client, echo, local, port, quic, rule, vantage};
@@ -38,43 +43,106 @@ struct Reach {
 pub(crate) async fn collect(plan: &Plan) -> PathObservation {
     let vantage = vantage::look(plan);
     let reaches = reaches(plan, &vantage);
-    let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
     let tls = Tls::with_native_roots();
+    let local = local::collect(plan);
+    let (at_once, local) = tokio::join!(Box::pin(look(plan, &tls, &vantage, &reaches)), local);
+    let slow_line = at_once.is_none();
+    let seen = match at_once {
+        Some(seen) => seen,
+        None => Box::pin(look_again(plan, &tls, &vantage, &reaches)).await,
+    };
+    PathObservation {
+        vantage,
+        addresses: seen.addresses,
+        parts: seen.parts,
+        client: seen.client,
+        local,
+        has_roots: tls.has_roots(),
+        slow_line,
+    }
+}
+
+/// What the network showed.
+struct Seen {
+    addresses: Vec<AddressObservation>,
+    parts: Vec<PartObservation>,
+    client: Option<ClientObservation>,
+}
+
+/// Everything at once; `None` if this machine's line is too slow for it.
+async fn look(plan: &Plan, tls: &Tls, vantage: &Vantage, reaches: &[Reach]) -> Option<Seen> {
+    let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
     let (hopeless_now, hopeless) = watch::channel(Hopeless::new());
     // Boxed: the three are large, and whoever waits for them should not be.
     let main = Box::pin(async {
-        let mut addresses = look_at_all(plan, &tls, &reaches).await;
-        // Where nobody offers QUIC, or TCP is dead too, an answer that is not there by now is not waited for.
-        let offered = plan.h3_advertised || rule::offers_h3(&addresses);
-        let addresses_without_hope = addresses
-            .iter()
-            .filter(|address| !offered || !address.is_open());
-        hopeless_now.send_replace(
-            addresses_without_hope
-                .map(|address| (address.address, !address.is_open()))
-                .collect(),
-        );
-        let more = more::look(plan, &tls, &vantage, &addresses).await;
+        let mut addresses = look_at_all(plan, tls, reaches).await;
+        hopeless_now.send_replace(without_hope(plan, &addresses));
+        if !plan.one_by_one && crowd::slows(plan, tls, &addresses).await {
+            return None;
+        }
+        let more = more::look(plan, tls, vantage, &addresses).await;
         let parts = more.add_to(&mut addresses);
-        (addresses, parts)
+        Some((addresses, parts))
     });
-    let ((mut addresses, parts), quic, client, local) = tokio::join!(
+    let (main, quic, client) = tokio::join!(
         main,
-        Box::pin(quic_all(plan, &tls, &reaches, &hopeless)),
-        Box::pin(client::run(plan, &tls, &wires)),
-        local::collect(plan),
+        Box::pin(quic_all(plan, tls, reaches, &hopeless)),
+        Box::pin(client::run(plan, tls, &wires)),
     );
+    let (mut addresses, parts) = main?;
     for (address, quic) in addresses.iter_mut().zip(quic) {
         address.quic = quic;
     }
-    PathObservation {
-        vantage,
+    Some(Seen {
         addresses,
         parts,
         client,
-        local,
-        has_roots: tls.has_roots(),
+    })
+}
+
+/// Everything again, and nothing beside anything else.
+async fn look_again(plan: &Plan, tls: &Tls, vantage: &Vantage, reaches: &[Reach]) -> Seen {
+    let plan = &Plan {
+        one_by_one: true,
+        ..plan.clone()
+    };
+    let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
+    let client = client::run(plan, tls, &wires).await;
+    let mut addresses = look_at_all(plan, tls, reaches).await;
+    let (_, hopeless) = watch::channel(without_hope(plan, &addresses));
+    let quic = quic_all(plan, tls, reaches, &hopeless).await;
+    let more = more::look(plan, tls, vantage, &addresses).await;
+    let parts = more.add_to(&mut addresses);
+    for (address, quic) in addresses.iter_mut().zip(quic) {
+        address.quic = quic;
     }
+    Seen {
+        addresses,
+        parts,
+        client,
+    }
+}
+
+/// All of these at once, or one after another.
+async fn gather<T>(plan: &Plan, looks: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    if !plan.one_by_one {
+        return join_all(looks).await;
+    }
+    let mut seen = Vec::new();
+    for look in looks {
+        seen.push(look.await);
+    }
+    seen
+}
+
+/// Where nobody offers QUIC, or TCP is dead too, an answer that is not there by now is not waited for.
+fn without_hope(plan: &Plan, addresses: &[AddressObservation]) -> Hopeless {
+    let offered = plan.h3_advertised || rule::offers_h3(addresses);
+    addresses
+        .iter()
+        .filter(|address| !offered || !address.is_open())
+        .map(|address| (address.address, !address.is_open()))
+        .collect()
 }
 
 /// The addresses that can be reached from here at all.
@@ -101,12 +169,20 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
             quickest: None,
         };
         let (distance, far) = watch::channel(unknown);
-        let ports = join_all(plan.ports.iter().map(|port| async {
-            // The semaphore is never closed; without a permit the look would only be less bounded.
-            let _permit = permits.acquire().await;
-            port::probe(plan, tls, reach.wire, *port, &distance).await
-        }));
-        let (ports, (echo, fragmented)) = tokio::join!(ports, echoes(plan, reach.wire, far));
+        let ports = gather(
+            plan,
+            plan.ports.iter().map(|port| async {
+                // The semaphore is never closed; without a permit the look would only be less bounded.
+                let _permit = permits.acquire().await;
+                port::probe(plan, tls, reach.wire, *port, &distance).await
+            }),
+        );
+        let echoes = echoes(plan, reach.wire, far);
+        let (ports, (echo, fragmented)) = if plan.one_by_one {
+            (ports.await, echoes.await)
+        } else {
+            tokio::join!(ports, echoes)
+        };
         AddressObservation {
             address: reach.address,
             wire: reach.wire,
@@ -117,7 +193,7 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
             quic: None,
         }
     });
-    join_all(looks).await
+    gather(plan, looks).await
 }
 
 /// Small and fragmented echoes.
@@ -155,37 +231,41 @@ async fn quic_all(
         && plan.ports.contains(&443)
         && plan.speech(443) == Speech::Https;
     let answered = AtomicBool::new(false);
-    join_all(reaches.iter().map(|reach| async {
-        if !wanted {
-            return None;
+    let shake = |reach: &Reach| {
+        let reach = *reach;
+        let answered = &answered;
+        async move {
+            if !wanted {
+                return None;
+            }
+            let at = plan.now();
+            let impatience = async {
+                let mut hopeless = hopeless.clone();
+                let sleeping = sleep(QUIC_PATIENCE);
+                let told = hopeless
+                    .wait_for(|told| told.contains_key(&reach.address))
+                    .await;
+                let dead = told.ok().and_then(|told| told.get(&reach.address).copied());
+                sleeping.await;
+                // Without an offer, one answer shows that QUIC is spoken after all.
+                if dead.is_none_or(|dead| !dead && answered.load(Ordering::Relaxed)) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            Some(tokio::select! {
+                step = quic::handshake(plan, tls, reach.wire) => {
+                    answered.fetch_or(step.outcome.is_ok(), Ordering::Relaxed);
+                    step
+                }
+                () = impatience => Step {
+                    at,
+                    took: plan.now().saturating_sub(at),
+                    outcome: Err(QuicFailure::GivenUp),
+                },
+            })
         }
-        let at = plan.now();
-        let impatience = async {
-            let mut hopeless = hopeless.clone();
-            let sleeping = sleep(QUIC_PATIENCE);
-            let told = hopeless
-                .wait_for(|told| told.contains_key(&reach.address))
-                .await;
-            let dead = told.ok().and_then(|told| told.get(&reach.address).copied());
-            sleeping.await;
-            // Without an offer, one answer shows that QUIC is spoken after all.
-            if dead.is_none_or(|dead| !dead && answered.load(Ordering::Relaxed)) {
-                std::future::pending::<()>().await;
-            }
-        };
-        Some(tokio::select! {
-            step = quic::handshake(plan, tls, reach.wire) => {
-                answered.fetch_or(step.outcome.is_ok(), Ordering::Relaxed);
-                step
-            }
-            () = impatience => Step {
-                at,
-                took: plan.now().saturating_sub(at),
-                outcome: Err(QuicFailure::GivenUp),
-            },
-        })
-    }))
-    .await
+    };
+    gather(plan, reaches.iter().map(shake)).await
 }
 
 #[cfg(test)]

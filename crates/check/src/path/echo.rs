@@ -121,7 +121,16 @@ impl Echo {
                 ..Series::default()
             };
         }
-        self.send(plan, FRAGMENTED, LARGE - 8, distance).await
+        let pace = Pace {
+            // As many as fit through a slow line: those that wait there would be in the way of what comes next.
+            spacing: if plan.one_by_one {
+                FRAGMENTED.spacing * 10
+            } else {
+                FRAGMENTED.spacing
+            },
+            ..FRAGMENTED
+        };
+        self.send(plan, pace, LARGE - 8, distance).await
     }
 
     async fn send(

@@ -67,7 +67,7 @@ pub(super) async fn talk(
             talk.answer = Some(timed(plan, &meter, banner(stream)).await);
         }
         Speech::Http => {
-            talk.answer = Some(request_http1(plan, ask, stream, &meter).await);
+            talk.answer = Some(request_page(plan, ask, false, stream, &meter).await);
         }
         Speech::Https => {
             let mut agreed = None;
@@ -80,10 +80,9 @@ pub(super) async fn talk(
             };
             talk.tls = Some(timed(plan, &meter, handshake).await);
             if let Some(stream) = open {
-                talk.answer = Some(match agreed.as_deref() {
-                    Some("h2") => Box::pin(request_http2(plan, ask, stream, &meter)).await,
-                    _ => request_http1(plan, ask, stream, &meter).await,
-                });
+                let http2 = agreed.as_deref() == Some("h2");
+                let page = Box::pin(request_page(plan, ask, http2, stream, &meter));
+                talk.answer = Some(page.await);
             }
         }
     }
@@ -134,9 +133,11 @@ async fn banner(mut stream: impl AsyncRead + Unpin) -> Result<Answer, TalkError>
     }
 }
 
-async fn request_http1<S>(
+/// One request and its response. `http2` is what TLS agreed on.
+async fn request_page<S>(
     plan: &Plan,
     ask: &Ask,
+    http2: bool,
     stream: S,
     meter: &Meter,
 ) -> Step<Result<Answer, TalkError>>
@@ -145,53 +146,37 @@ where
 {
     let begun = plan.now();
     let exchange = async {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| http_error(&error))?;
-        let driver = Driver(tokio::spawn(async move {
-            // Its failure also ends the request, which reports it.
-            connection.await.ok();
-        }));
-        let request = request(ask, false)?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| http_error(&error))?;
-        Ok((response, driver))
-    };
-    read_page(plan, ask, meter, begun, exchange).await
-}
-
-async fn request_http2<S>(
-    plan: &Plan,
-    ask: &Ask,
-    stream: S,
-    meter: &Meter,
-) -> Step<Result<Answer, TalkError>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let begun = plan.now();
-    let exchange = async {
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .map_err(|error| http_error(&error))?;
-        let driver = Driver(tokio::spawn(async move {
-            // Its failure also ends the request, which reports it.
-            connection.await.ok();
-        }));
-        let request = request(ask, true)?;
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| http_error(&error))?;
-        Ok((response, driver))
+        let request = request(ask, http2)?;
+        let stream = TokioIo::new(stream);
+        let (sent, driver) = if http2 {
+            let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+                .await
+                .map_err(|error| http_error(&error))?;
+            let driver = Driver::of(connection);
+            (sender.send_request(request).await, driver)
+        } else {
+            let (mut sender, connection) = http1::handshake(stream)
+                .await
+                .map_err(|error| http_error(&error))?;
+            let driver = Driver::of(connection);
+            (sender.send_request(request).await, driver)
+        };
+        Ok((sent.map_err(|error| http_error(&error))?, driver))
     };
     read_page(plan, ask, meter, begun, exchange).await
 }
 
 /// The task that moves a connection's bytes; it ends with the talk.
 struct Driver(tokio::task::JoinHandle<()>);
+
+impl Driver {
+    fn of<E>(connection: impl Future<Output = Result<(), E>> + Send + 'static) -> Self {
+        Self(tokio::spawn(async move {
+            // Its failure also ends the request, which reports it.
+            connection.await.ok();
+        }))
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -221,7 +206,7 @@ fn request(ask: &Ask, http2: bool) -> Result<Request<Empty<Bytes>>, TalkError> {
     }
     request
         .body(Empty::new())
-        .map_err(|error| TalkError::Garbled(format!("`{}` cannot be requested: {error}", ask.link)))
+        .map_err(|error| TalkError::Unsent(format!("`{}` cannot be requested: {error}", ask.link)))
 }
 
 async fn read_page(

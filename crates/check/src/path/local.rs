@@ -71,12 +71,70 @@ async fn settled_addresses() -> io::Result<Vec<HostAddress>> {
     interface::addresses()
 }
 
-/// The firewall's rules, as `nft` prints them.
+/// The firewall's rules, those of `nft` and those of `iptables-legacy`.
 async fn rules() -> Result<Ruleset, FirewallRefusal> {
+    let (nft, v4, v6) = tokio::join!(
+        run("nft", &["-j", "list", "ruleset"]),
+        legacy_rules("ip_tables_names", "iptables-legacy-save"),
+        legacy_rules("ip6_tables_names", "ip6tables-legacy-save"),
+    );
+    let legacy = [(Family::V4, v4), (Family::V6, v6)];
+    let mut ruleset = match nft {
+        Ok(json) => Ruleset::parse(&json).ok_or_else(|| {
+            FirewallRefusal::Failed("it printed something else than rules".to_owned())
+        })?,
+        // An old host may have no other rules.
+        Err(FirewallRefusal::NotInstalled)
+            if legacy.iter().any(|(_, rules)| matches!(rules, Ok(Some(_)))) =>
+        {
+            let mut none = Ruleset::default();
+            none.add_unseen(FirewallRefusal::NotInstalled.to_string());
+            none
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    for (family, rules) in legacy {
+        match rules {
+            Ok(Some(saved)) => ruleset.add_legacy(family, &saved),
+            Ok(None) => {}
+            Err(why) => ruleset.add_unseen(why),
+        }
+    }
+    Ok(ruleset)
+}
+
+/// What the tables of `iptables-legacy` hold; nothing if the kernel has none in use here.
+async fn legacy_rules(names: &str, program: &str) -> Result<Option<String>, String> {
+    let unseen =
+        |why: &dyn std::fmt::Display| format!("rules of iptables-legacy were not looked at: {why}");
+    // Reading this does not load the tables, as `iptables-legacy -L` would.
+    let path = format!("/proc/thread-self/net/{names}");
+    match std::fs::read_to_string(&path) {
+        Ok(tables) if tables.trim().is_empty() => return Ok(None),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unseen(&format_args!("{path}: {error}"))),
+    }
+    match run(program, &[]).await {
+        Ok(saved) => Ok(Some(String::from_utf8_lossy(&saved).into_owned())),
+        Err(FirewallRefusal::NotInstalled) => {
+            Err(unseen(&format_args!("`{program}` is not installed")))
+        }
+        Err(FirewallRefusal::NotAllowed) => {
+            Err(unseen(&format_args!("no permission to run `{program}`")))
+        }
+        Err(FirewallRefusal::Failed(why)) => {
+            Err(unseen(&format_args!("`{program}` failed: {why}")))
+        }
+    }
+}
+
+/// What a program that lists rules prints.
+async fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>, FirewallRefusal> {
     // Ordinary users often have no `sbin` in their path.
-    for program in ["nft", "/usr/sbin/nft", "/sbin/nft"] {
-        let run = Command::new(program)
-            .args(["-j", "list", "ruleset"])
+    for folder in ["", "/usr/sbin/", "/sbin/"] {
+        let run = Command::new(format!("{folder}{program}"))
+            .args(arguments)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
@@ -88,17 +146,14 @@ async fn rules() -> Result<Ruleset, FirewallRefusal> {
         };
         let talk = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            return Err(
-                if talk.contains("not permitted") || talk.contains("must be root") {
-                    FirewallRefusal::NotAllowed
-                } else {
-                    FirewallRefusal::Failed(talk.lines().next().unwrap_or_default().to_owned())
-                },
-            );
+            let denied = ["not permitted", "must be root", "Permission denied"];
+            return Err(if denied.iter().any(|words| talk.contains(words)) {
+                FirewallRefusal::NotAllowed
+            } else {
+                FirewallRefusal::Failed(talk.lines().next().unwrap_or_default().to_owned())
+            });
         }
-        return Ruleset::parse(&output.stdout).ok_or_else(|| {
-            FirewallRefusal::Failed("it printed something else than rules".to_owned())
-        });
+        return Ok(output.stdout);
     }
     Err(FirewallRefusal::NotInstalled)
 }

@@ -17,6 +17,8 @@ pub(crate) struct PathObservation {
     pub(super) local: Option<LocalObservation>,
     /// Whether this machine has root certificates to compare with.
     pub(super) has_roots: bool,
+    /// Whether this machine's line was too slow for everything at once, so that all was looked at one by one.
+    pub(super) slow_line: bool,
 }
 
 impl PathObservation {
@@ -25,6 +27,11 @@ impl PathObservation {
         self.addresses
             .iter()
             .any(|address| Family::of(address.address) == Family::V6 && address.is_open())
+    }
+
+    /// Whether this machine's line made everything slow.
+    pub(crate) const fn slow_line(&self) -> bool {
+        self.slow_line
     }
 }
 
@@ -307,6 +314,8 @@ pub(super) enum TalkError {
     Alert(String),
     /// Bytes that are not the expected protocol.
     Garbled(String),
+    /// Nothing was asked: what the user wants cannot be said in this protocol.
+    Unsent(String),
 }
 
 /// A finished TLS handshake.
@@ -432,12 +441,22 @@ pub(super) struct ClientObservation {
     /// When the client's first connection of each family was seen to start, since its own start; v4 then v6.
     pub(super) first_v4: Option<Duration>,
     pub(super) first_v6: Option<Duration>,
+    /// The HTTP status that a command printed, as `curl -w %{http_code}` does.
+    pub(super) status: Option<u16>,
+}
+
+impl ClientObservation {
+    /// Whether anything shows that it talked to anybody: a connection of its own, or a status that it printed.
+    pub(super) const fn was_seen(&self) -> bool {
+        self.first_v4.is_some() || self.first_v6.is_some() || self.status.is_some()
+    }
 }
 
 /// How the timed client ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ClientOutcome {
-    /// It got what it wanted: for the built-in client an HTTP status (or an open connection).
+    /// It got what it wanted: for the built-in client an HTTP status (or an open connection), for a command an exit
+    /// status of 0, and no `000` printed in place of an HTTP status.
     Done { detail: String },
     /// It ended without success.
     Failed { detail: String },

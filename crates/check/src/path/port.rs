@@ -166,13 +166,19 @@ pub(super) async fn insist(
     };
     let mut running = FuturesUnordered::new();
     running.push(once(plan, tls, to, ask, None, stream).boxed());
-    for (count, after) in [(2, SUSPICION), (2, SUSPICION + Duration::from_secs(1))] {
+    // On a slow line a response may be long on its way, and others beside it make it longer.
+    let suspicion = if plan.one_by_one {
+        plan.timeout * 2
+    } else {
+        SUSPICION
+    };
+    for (count, after) in [(2, suspicion), (2, suspicion + Duration::from_secs(1))] {
         for _ in 0..count {
             running.push(later(after, None));
         }
     }
     for _ in 0..2 {
-        running.push(later(SUSPICION, Some(SMALL_SEGMENT)));
+        running.push(later(suspicion, Some(SMALL_SEGMENT)));
     }
     let mut ordinary: Vec<Talk> = Vec::new();
     let mut small: Vec<Talk> = Vec::new();

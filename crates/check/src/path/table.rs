@@ -41,13 +41,23 @@ pub(crate) fn rows(plan: &Plan, seen: &PathObservation) -> Vec<Row> {
 /// The fallback step.
 pub(crate) fn client_timing(plan: &Plan, seen: &PathObservation) -> Option<ClientTiming> {
     let client = seen.client.as_ref()?;
+    // A command that ends well may still have talked to nobody: only what was seen is claimed.
+    let seen_talking = plan.client.is_none() || client.was_seen();
+    let done = matches!(client.outcome, ClientOutcome::Done { .. });
+    let outcome = if done && !seen_talking {
+        format!(
+            "{}, without a connection that could be seen",
+            client.outcome
+        )
+    } else {
+        client.outcome.to_string()
+    };
     Some(ClientTiming {
         client: rule::named(plan, client),
-        elapsed_seconds: matches!(client.outcome, ClientOutcome::Done { .. })
-            .then(|| client.took.as_secs_f64()),
+        elapsed_seconds: (done && seen_talking).then(|| client.took.as_secs_f64()),
         family: rule::family(client),
         fallback_exercised: rule::exercised(seen),
-        outcome: client.outcome.to_string(),
+        outcome,
     })
 }
 

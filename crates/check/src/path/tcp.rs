@@ -32,39 +32,35 @@ pub(super) struct Opened {
 /// Opens a connection, starting again while there is silence, within the plan's time limit.
 pub(super) async fn open(plan: &Plan, to: SocketAddr, segment: Option<u16>) -> Opened {
     let at = plan.now();
-    let mut attempts = 0;
     let mut failure = None;
-    let result = timeout(plan.timeout, race(to, segment, &mut attempts, &mut failure)).await;
+    let result = timeout(plan.timeout, race(to, segment, &mut failure)).await;
     let took = plan.now().saturating_sub(at);
     let outcome = result.unwrap_or_else(|_| Err(failure.unwrap_or_else(timed_out)));
     Opened {
         step: Step { at, took, outcome },
-        attempts,
+        attempts: started(took),
     }
+}
+
+/// How many attempts have begun after so much time.
+fn started(elapsed: Duration) -> u32 {
+    let begun = STARTS.iter().filter(|start| **start <= elapsed).count();
+    begun.try_into().unwrap_or(1)
 }
 
 async fn race(
     to: SocketAddr,
     segment: Option<u16>,
-    attempts: &mut u32,
     failure: &mut Option<ConnectError>,
 ) -> Result<TcpStream, ConnectError> {
     let mut running = FuturesUnordered::new();
     for start in STARTS {
         running.push(async move {
             sleep(start).await;
-            (start, connect(to, segment).await)
+            connect(to, segment).await
         });
     }
-    let begun = tokio::time::Instant::now();
-    while let Some((_, result)) = running.next().await {
-        let elapsed = begun.elapsed();
-        *attempts = STARTS
-            .iter()
-            .filter(|start| **start <= elapsed)
-            .count()
-            .try_into()
-            .unwrap_or(1);
+    while let Some(result) = running.next().await {
         match result {
             Ok(stream) => return Ok(stream),
             // A reset is an answer. What ICMP says may be about one packet; it counts when it is said twice.
@@ -155,6 +151,15 @@ mod tests {
             code,
             from: None,
         }
+    }
+
+    #[test]
+    fn silence_until_the_end_counts_every_attempt_that_was_made() {
+        let check = |millis, expected| assert_eq!(started(Duration::from_millis(millis)), expected);
+        check(0, 1);
+        check(599, 1);
+        check(1000, 2);
+        check(5000, 6);
     }
 
     #[test]

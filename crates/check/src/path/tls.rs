@@ -68,7 +68,7 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| TalkError::Garbled(format!("`{host}` cannot be a TLS server name")))?;
+            .map_err(|_| TalkError::Unsent(format!("`{host}` cannot be a TLS server name")))?;
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let stream = connector
             .connect(name.clone(), stream)

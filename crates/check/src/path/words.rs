@@ -89,6 +89,7 @@ impl fmt::Display for TalkError {
             Self::Closed => f.write_str("closed"),
             Self::Alert(alert) => write!(f, "TLS alert: {alert}"),
             Self::Garbled(what) => write!(f, "unexpected: {what}"),
+            Self::Unsent(why) => write!(f, "not sent: {why}"),
         }
     }
 }
@@ -166,6 +167,14 @@ pub(super) fn ports<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Stri
     format!("{word} {}", list(texts))
 }
 
+/// `1 attempt`, `6 attempts`.
+pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
+    match number.into() {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +194,10 @@ mod tests {
         assert_eq!(list(["a"]), "a");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");
         assert_eq!(quoted(["a", "b"]), "`a` and `b`");
+        assert_eq!(
+            (count(1_u32, "attempt"), count(0_u32, "attempt")),
+            ("1 attempt".to_owned(), "0 attempts".to_owned())
+        );
         assert_eq!(
             (ports([80]), ports([80, 443])),
             ("port 80".to_owned(), "ports 80 and 443".to_owned())

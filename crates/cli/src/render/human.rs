@@ -9,11 +9,14 @@ mod names;
 use super::text::{Line, Style, held};
 use super::{count, time};
 use twinstack_check::Report;
-use twinstack_check::report::{ClientTiming, Verdict};
+use twinstack_check::report::{ClientTiming, Phase, Row, Verdict};
 use twinstack_finding::{Evidence, Finding, Severity};
 
 /// Evidence lines shown of one finding; the JSON has all.
 const EVIDENCE_SHOWN: usize = 8;
+
+/// The name of our own client in a report.
+const BUILT_IN: &str = "built-in";
 
 const NO_SUCH_NAME: &str = "the name does not exist";
 
@@ -102,7 +105,7 @@ fn report(report: &Report, width: usize) -> Vec<Line> {
         report
             .client
             .as_ref()
-            .map_or_else(Vec::new, |it| client(it, width)),
+            .map_or_else(Vec::new, |it| client(it, &report.table, width)),
     );
     section(
         &mut lines,
@@ -156,29 +159,58 @@ fn header(report: &Report, width: usize) -> Vec<Line> {
     lines
 }
 
-fn client(client: &ClientTiming, width: usize) -> Vec<Line> {
+fn client(client: &ClientTiming, table: &[Row], width: usize) -> Vec<Line> {
+    let built_in = client.client == BUILT_IN;
     let mut line = Line::plain("  ")
         .with(Style::Quote, &client.client)
         .with(Style::Plain, ": ");
-    if let Some(elapsed) = client.elapsed_seconds {
-        line.push(
-            Style::Plain,
-            format!("first byte after {}", held(time(elapsed))),
-        );
-        if let Some(family) = &client.family {
-            line.push(Style::Plain, format!(" over {}", family_name(family)));
+    match client.elapsed_seconds {
+        Some(elapsed) => {
+            let what = if built_in { "first byte" } else { "done" };
+            line.push(
+                Style::Plain,
+                format!("{what} after {}", held(time(elapsed))),
+            );
+            if let Some(family) = &client.family {
+                line.push(Style::Plain, format!(" over {}", family_name(family)));
+            }
+            line.push(Style::Plain, format!(", {}", client.outcome));
         }
-    } else {
-        line.push(Style::Bad, "no answer");
+        None if built_in => {
+            line.push(Style::Bad, "no answer");
+            line.push(Style::Plain, format!(", {}", client.outcome));
+        }
+        None => line.push(Style::Bad, &client.outcome),
     }
-    line.push(Style::Plain, format!(", {}", client.outcome));
-    let exercised = if client.fallback_exercised {
-        "; IPv6 was broken, so this is what its fallback costs"
-    } else {
-        "; IPv6 connects, so its fallback was not put to the test"
-    };
-    line.push(Style::Faint, exercised);
+    line.push(Style::Faint, fallback(client, table));
     line.wrap(width, 4)
+}
+
+/// What the client's time says about its fallback.
+fn fallback(client: &ClientTiming, table: &[Row]) -> &'static str {
+    let here = table.first().map(|row| row.vantage.as_str());
+    let rows = |v6: bool| {
+        table
+            .iter()
+            .filter(move |row| row.address.is_ipv6() == v6 && row.port != 0)
+            .filter(move |row| Some(row.vantage.as_str()) == here)
+    };
+    let open = |row: &Row| matches!(row.tcp, Phase::Ok { .. });
+    if client.fallback_exercised && !rows(false).any(open) && !rows(true).any(open) {
+        "; IPv6 was broken, and there was no IPv4 to fall back to"
+    } else if client.fallback_exercised && client.elapsed_seconds.is_some() {
+        "; IPv6 was broken, so this is what its fallback costs"
+    } else if client.fallback_exercised {
+        "; IPv6 was broken, and it did not show a fallback"
+    } else if rows(true).next().is_none() {
+        "; there was no IPv6 address to try, so its fallback was not put to the test"
+    } else if rows(true).all(|row| matches!(row.tcp, Phase::Skipped { .. })) {
+        "; IPv6 cannot be reached from here, so its fallback was not put to the test"
+    } else if rows(true).any(open) {
+        "; IPv6 connects, so its fallback was not put to the test"
+    } else {
+        "; its fallback was not put to the test"
+    }
 }
 
 /// The family as it is written in sentences.
@@ -278,4 +310,102 @@ fn labelled(label: &str, text: Line, width: usize) -> Vec<Line> {
         .with(Style::Plain, "  ");
     line.append(text);
     line.wrap(width, 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(address: &str, tcp: Phase) -> Row {
+        Row {
+            vantage: "here".to_owned(),
+            address: address.parse().unwrap(),
+            port: 443,
+            tcp,
+            tls: Phase::NotReached,
+            http: Phase::NotReached,
+            quic: Phase::NotApplicable,
+        }
+    }
+
+    fn open(address: &str) -> Row {
+        let ok = Phase::Ok {
+            elapsed_seconds: 0.014,
+            detail: String::new(),
+        };
+        row(address, ok)
+    }
+
+    fn dead(address: &str) -> Row {
+        let failed = Phase::Failed {
+            elapsed_seconds: 5.0,
+            detail: "timeout".to_owned(),
+        };
+        row(address, failed)
+    }
+
+    fn timing(command: &str, elapsed: Option<f64>, exercised: bool, outcome: &str) -> ClientTiming {
+        ClientTiming {
+            client: command.to_owned(),
+            elapsed_seconds: elapsed,
+            family: elapsed.map(|_| "ipv4".to_owned()),
+            fallback_exercised: exercised,
+            outcome: outcome.to_owned(),
+        }
+    }
+
+    fn check(timing: &ClientTiming, table: &[Row], expected: &str) {
+        let lines = client(timing, table, 200);
+        let text: Vec<String> = lines.iter().map(|line| line.paint(false)).collect();
+        assert_eq!(text.join("\n"), expected);
+    }
+
+    #[test]
+    fn a_fallback_that_was_not_tested_is_given_its_true_reason() {
+        let built_in = timing(BUILT_IN, Some(0.05), false, "status 200");
+        let said = "  built-in: first byte after 50 ms over IPv4, status 200; ";
+        let with = |rows: &[Row], why: &str| {
+            check(
+                &built_in,
+                rows,
+                &format!("{said}{why}, so its fallback was not put to the test"),
+            );
+        };
+        let v4 = || open("198.51.100.80");
+        let elsewhere = row(
+            "2e00:5::80",
+            Phase::Skipped {
+                detail: "no route".to_owned(),
+            },
+        );
+        with(&[v4()], "there was no IPv6 address to try");
+        with(&[v4(), elsewhere], "IPv6 cannot be reached from here");
+        with(&[v4(), open("2e00:5::80")], "IPv6 connects");
+    }
+
+    #[test]
+    fn a_fallback_without_anything_to_fall_back_to_is_no_cost() {
+        let failed = timing(BUILT_IN, None, true, "no address answered");
+        check(
+            &failed,
+            &[dead("2e00:5::80")],
+            "  built-in: no answer, no address answered; IPv6 was broken, and there was no IPv4 to fall back to",
+        );
+    }
+
+    #[test]
+    fn of_a_command_only_what_was_seen_is_claimed() {
+        let rows = [open("198.51.100.80"), dead("2e00:5::80")];
+        check(
+            &timing("curl", Some(0.25), true, "exit status 0"),
+            &rows,
+            "  curl: done after 250 ms over IPv4, exit status 0; IPv6 was broken, so this is what its fallback costs",
+        );
+        let unseen = "exit status 0, without a connection that could be seen";
+        check(
+            &timing("true", None, true, unseen),
+            &rows,
+            &format!("  true: {unseen}; IPv6 was broken, and it did not show a fallback"),
+        );
+    }
 }

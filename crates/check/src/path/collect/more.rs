@@ -1,10 +1,10 @@
 //! What needs the first results, all of it at once: requests too large for one packet, more connections where packets were
 //! lost, a second look where the families differ, and the parts of the page.
 
+use super::gather;
 use crate::path::observation::{AddressObservation, PartObservation, Series, Talk, Vantage};
 use crate::path::tls::Tls;
 use crate::path::{Family, Plan, part, port, rule, series};
-use futures_util::future::join_all;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,12 +29,15 @@ pub(super) async fn look(
     vantage: &Vantage,
     addresses: &[AddressObservation],
 ) -> More {
-    let (large, second, connects, parts) = tokio::join!(
-        large_requests(plan, tls, addresses),
-        second_look(plan, tls, addresses),
-        more_connects(plan, addresses),
-        part::collect(plan, tls, vantage, addresses),
-    );
+    let large = large_requests(plan, tls, addresses);
+    let second = second_look(plan, tls, addresses);
+    let connects = more_connects(plan, addresses);
+    let parts = part::collect(plan, tls, vantage, addresses);
+    let (large, second, connects, parts) = if plan.one_by_one {
+        (large.await, second.await, connects.await, parts.await)
+    } else {
+        tokio::join!(large, second, connects, parts)
+    };
     More {
         large,
         second,
@@ -87,7 +90,7 @@ async fn large_requests(
     let requests = ports.map(|(index, port, wire, seen)| async move {
         Some((index, port, port::enlarge(plan, tls, wire, seen).await?))
     });
-    join_all(requests).await.into_iter().flatten().collect()
+    gather(plan, requests).await.into_iter().flatten().collect()
 }
 
 /// Connections in series, where echoes were lost or say nothing, on both families alike.
@@ -117,12 +120,13 @@ async fn more_connects(plan: &Plan, addresses: &[AddressObservation]) -> Vec<(us
         return Vec::new();
     }
     let connects = |count| {
-        join_all(chosen.iter().map(move |door| async move {
+        let series = chosen.iter().map(move |door| async move {
             (
                 door.index,
                 series::connects(plan, door.to, count, door.round_trip).await,
             )
-        }))
+        });
+        gather(plan, series)
     };
     if !lossy {
         let few = connects(series::FEW).await;
@@ -195,12 +199,10 @@ async fn second_look(plan: &Plan, tls: &Tls, addresses: &[AddressObservation]) -
             wanted.extend(shown.take(DEEPLY));
         }
     }
-    join_all(
-        wanted
-            .into_iter()
-            .map(|(index, place, wire, port)| async move {
-                (index, place, port::again(plan, tls, wire, port).await)
-            }),
-    )
-    .await
+    let looks = wanted
+        .into_iter()
+        .map(|(index, place, wire, port)| async move {
+            (index, place, port::again(plan, tls, wire, port).await)
+        });
+    gather(plan, looks).await
 }

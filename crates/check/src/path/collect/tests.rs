@@ -174,7 +174,7 @@ async fn a_server_silent_on_v6_is_asked_several_times_with_both_segment_sizes() 
     );
     assert_eq!(
         codes(&plan, &seen),
-        BTreeSet::from(["http.vhost-mismatch".to_owned()])
+        BTreeSet::from(["http.no-answer".to_owned()])
     );
 }
 
@@ -223,7 +223,7 @@ async fn a_closed_port_is_refused_at_once() {
     assert_eq!(kinds, [ConnectFailure::Refused; 2]);
     assert_eq!(
         codes(&plan, &seen),
-        BTreeSet::from(["reach.fw-reject".to_owned()])
+        BTreeSet::from(["reach.closed".to_owned()])
     );
 }
 
@@ -269,6 +269,28 @@ async fn a_users_client_is_started_without_a_shell_and_its_end_is_kept() {
     };
     check(
         &["true"],
+        ClientOutcome::Done {
+            detail: "exit status 0".to_owned(),
+        },
+    )
+    .await;
+    check(
+        &["echo", "body", "200"],
+        ClientOutcome::Done {
+            detail: "exit status 0, status 200".to_owned(),
+        },
+    )
+    .await;
+    check(
+        &["echo", "000"],
+        ClientOutcome::Failed {
+            detail: "no HTTP status (`000`), though exit status 0".to_owned(),
+        },
+    )
+    .await;
+    // More than a pipe holds.
+    check(
+        &["seq", "-w", "100000"],
         ClientOutcome::Done {
             detail: "exit status 0".to_owned(),
         },

@@ -1,11 +1,14 @@
-//! What the firewall of this host does to a new connection, from `nft -j list ruleset`.
+//! What the firewall of this host does to a new connection, from `nft -j list ruleset` and, where such tables are in use,
+//! from `iptables-legacy-save`.
 //!
 //! Rules are not compared line by line, because the same policy can be written in many ways (sets, maps, chains, `inet` or
 //! `ip` and `ip6` apart). A new connection from another machine is followed through the chains instead, once for each
 //! family. What cannot be known (source addresses, interfaces, rates) makes a rule conditional: it may or may not
 //! decide. Pure; reads the output of a program, so it never panics.
 //!
-//! Not seen: rules of `iptables-legacy`, and what a device in front does.
+//! Not seen: what a device in front does.
+
+mod legacy;
 
 use crate::path::Family;
 use serde_json::Value;
@@ -17,6 +20,8 @@ pub(in crate::path) struct Ruleset {
     chains: BTreeMap<ChainName, Chain>,
     /// Named sets, by family, table and name.
     sets: BTreeMap<ChainName, Value>,
+    /// Rules that could not be looked at, and why.
+    unseen: Vec<String>,
 }
 
 /// Family (`ip`, `ip6`, `inet`), table, name.
@@ -62,6 +67,29 @@ pub(in crate::path) struct Outcome {
     pub(in crate::path) chain: Option<String>,
 }
 
+impl Outcome {
+    /// The command that lets a port in, in front of the rule that denies.
+    pub(in crate::path) fn remedy(&self, protocol: &str, port: u16) -> String {
+        let chain = self.chain.as_deref().unwrap_or("inet filter input");
+        let legacy = chain
+            .split_once(' ')
+            .and_then(|(family, rest)| Some((family, rest.strip_prefix(legacy::MARK)?)));
+        match legacy.and_then(|(family, rest)| Some((family, rest.split_once(' ')?))) {
+            Some((family, (table, chain))) => {
+                let program = if family == "ip6" {
+                    "ip6tables"
+                } else {
+                    "iptables"
+                };
+                format!(
+                    "{program}-legacy -t {table} -I {chain} -p {protocol} --dport {port} -j ACCEPT"
+                )
+            }
+            None => format!("nft insert rule {chain} {protocol} dport {port} accept"),
+        }
+    }
+}
+
 impl Ruleset {
     /// Reads the JSON of `nft`; `None` if it is something else.
     pub(in crate::path) fn parse(json: &[u8]) -> Option<Self> {
@@ -78,6 +106,21 @@ impl Ruleset {
             }
         }
         Some(ruleset)
+    }
+
+    /// Adds the rules of `iptables-legacy` for one family, as `iptables-legacy-save` prints them.
+    pub(in crate::path) fn add_legacy(&mut self, family: Family, saved: &str) {
+        legacy::add(self, family, saved);
+    }
+
+    /// Notes that there are rules that were not looked at.
+    pub(in crate::path) fn add_unseen(&mut self, why: String) {
+        self.unseen.push(why);
+    }
+
+    /// Which rules were not looked at, and why.
+    pub(in crate::path) fn unseen(&self) -> &[String] {
+        &self.unseen
     }
 
     fn chain(&mut self, chain: &Value) {

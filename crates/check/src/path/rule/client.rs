@@ -1,15 +1,16 @@
-//! Does the fallback really happen? `client.no-fallback` and `client.slow-fallback`, judged only while IPv6 is broken.
+//! Does the fallback really happen? `client.no-fallback` and `client.slow-fallback`, judged only while IPv6 is broken;
+//! and while nothing is broken, `client.failed`.
 
-use super::view::View;
+use super::view::{AddressView, View};
 use super::{Judgement, evidence};
 use crate::codes::finding;
 use crate::path::observation::{
-    AddressObservation, ClientObservation, ClientOutcome, PathObservation, Talk,
+    AddressObservation, ClientObservation, ClientOutcome, PathObservation, PortObservation, Talk,
 };
 use crate::path::words::span;
 use crate::path::{Family, Plan};
 use std::time::Duration;
-use twinstack_finding::Skipped;
+use twinstack_finding::{Evidence, Skipped};
 
 /// A fallback that costs more than this is slow, and more than [`NEVER`] is none: the first IPv6 attempt ran out.
 const SLOW: Duration = Duration::from_millis(300);
@@ -47,20 +48,21 @@ pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
         });
         return;
     }
+    if !exercised(view.seen) {
+        failed(view, client, judgement);
+        return;
+    }
     // The time that the same request takes over IPv4 when nothing is in its way.
     let Some(reference) = reference(view, client.port) else {
         return;
     };
-    if !exercised(view.seen) {
-        return;
-    }
     let cost = match cost(client, reference) {
         Cost::Known(cost) => cost,
         Cost::Unknown => {
             judgement.skipped.push(Skipped {
                 what: format!("fallback of the client `{}`", client.client),
                 why: format!(
-                    "it ended ({}) without an attempt that could be seen",
+                    "it ended ({}) without a connection that could be seen",
                     client.outcome
                 ),
             });
@@ -99,36 +101,79 @@ pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
             ),
         ),
     };
-    let attempts = [("IPv6", client.first_v6), ("IPv4", client.first_v4)]
-        .into_iter()
-        .filter_map(|(family, first)| {
-            Some(evidence(
-                "watched the client's sockets",
-                format!("first {family} attempt {} after its start", span(first?)),
-                client.at,
-            ))
-        });
-    let mut support = vec![evidence(
-        format!(
-            "ran `{}` for {} port {}",
-            client.client, view.plan.host, client.port
-        ),
-        format!(
-            "{} after {}; over IPv4 alone the answer takes {}",
-            client.outcome,
-            span(client.took),
-            span(reference)
-        ),
-        client.at,
-    )];
-    support.extend(attempts);
     judgement.findings.push(finding(
         code,
         client.client.clone(),
         message,
-        support,
+        run(view, client, Some(reference)),
         "give the client Happy Eyeballs with a timer of 250 ms (Go `FallbackDelay`, Python `happy_eyeballs_delay=0.25`, Node.js `autoSelectFamily`); the IPv6 fault itself has a finding of its own",
     ));
+}
+
+/// A client of the user's that fails where nothing stands in its way. What is wrong with the service itself, or with its
+/// names, would explain it: whoever puts the findings together leaves this one out then.
+fn failed(view: &View<'_>, client: &ClientObservation, judgement: &mut Judgement) {
+    let failed = matches!(
+        client.outcome,
+        ClientOutcome::Failed { .. } | ClientOutcome::Stopped
+    );
+    let serves = |address: &&AddressView<'_>| {
+        let talk = address
+            .seen
+            .port(client.port)
+            .and_then(PortObservation::talk);
+        talk.is_some_and(Talk::complete)
+    };
+    if view.plan.client.is_none()
+        || !failed
+        || !view.addresses.iter().any(|address| serves(&address))
+    {
+        return;
+    }
+    judgement.findings.push(finding(
+        "client.failed",
+        client.client.clone(),
+        format!(
+            "`{}` got no answer ({}), though `{}` answers on port {}",
+            client.client, client.outcome, view.plan.host, client.port
+        ),
+        run(view, client, None),
+        format!(
+            "run it by hand and read what it prints; `{{url}}`, `{{host}}` and `{{port}}` stand for the target (`--client 'curl -sS -o /dev/null -w %{{http_code}} {{url}}'`), and one that needs another certificate or proxy has to be told",
+        ),
+    ));
+}
+
+/// How the client was run and what was seen of it.
+fn run(view: &View<'_>, client: &ClientObservation, reference: Option<Duration>) -> Vec<Evidence> {
+    let usual = reference.map_or_else(String::new, |reference| {
+        format!("; over IPv4 alone the answer takes {}", span(reference))
+    });
+    let mut lines = vec![evidence(
+        format!(
+            "ran `{}` for {} port {}",
+            client.client, view.plan.host, client.port
+        ),
+        format!("{} after {}{usual}", client.outcome, span(client.took)),
+        client.at,
+    )];
+    for (family, first) in [("IPv6", client.first_v6), ("IPv4", client.first_v4)] {
+        lines.extend(first.map(|first| {
+            evidence(
+                "watched the client's sockets",
+                format!("first {family} attempt {} after its start", span(first)),
+                client.at,
+            )
+        }));
+    }
+    if view.plan.client.is_some() && client.first_v4.is_none() && client.first_v6.is_none() {
+        lines.push(evidence(
+            "watched the client's sockets",
+            "no connection to that port",
+            client.at,
+        ));
+    }
+    lines
 }
 
 enum Cost {
@@ -138,7 +183,7 @@ enum Cost {
 }
 
 fn cost(client: &ClientObservation, reference: Duration) -> Cost {
-    let failed_fast = !matches!(client.outcome, ClientOutcome::Done { .. }) && client.took < NEVER;
+    let done = matches!(client.outcome, ClientOutcome::Done { .. });
     match (client.first_v6, client.first_v4) {
         (Some(v6), Some(v4)) => Cost::Known(Some(v4.saturating_sub(v6))),
         // It began with IPv4, or its IPv6 attempt failed too fast to be seen.
@@ -150,7 +195,9 @@ fn cost(client: &ClientObservation, reference: Duration) -> Cost {
             }
             _ => Cost::Known(None),
         },
-        (None, None) if failed_fast => Cost::Unknown,
+        // It ended well and talked to nobody that could be seen: `true` does so.
+        (None, None) if done && !client.was_seen() => Cost::Unknown,
+        (None, None) if !done => Cost::Known(None),
         (None, None) => Cost::Known(Some(client.took.saturating_sub(reference + START))),
     }
 }
@@ -212,6 +259,7 @@ mod tests {
             family: v4.map(|_| Family::V4),
             first_v4: v4.map(Duration::from_millis),
             first_v6: v6.map(Duration::from_millis),
+            status: None,
         }
     }
 
@@ -283,7 +331,7 @@ mod tests {
     fn with_both_families_dead_there_was_nothing_to_fall_back_to() {
         let mut scene = broken(client(ClientOutcome::Stopped, 20_000, Some(10), Some(260)));
         scene = scene.all_v4(ConnectFailure::TimedOut);
-        assert_eq!(codes(&scene), ["reach.fw-drop"]);
+        assert_eq!(codes(&scene), ["reach.closed"]);
     }
 
     #[test]
@@ -306,21 +354,74 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_fails_before_it_connects_is_skipped() {
-        let scene = broken(client(
-            ClientOutcome::Failed {
-                detail: "exit status 2".to_owned(),
+    fn a_client_that_fails_at_once_has_no_fallback_either() {
+        let refused = ClientOutcome::Failed {
+            detail: "exit status 7".to_owned(),
+        };
+        let scene = broken(client(refused, 30, None, None));
+        assert_eq!(codes(&scene), ["client.no-fallback", "reach.fw-drop"]);
+    }
+
+    #[test]
+    fn a_client_that_talks_to_nobody_is_no_proof_of_anything() {
+        let silent = client(
+            ClientOutcome::Done {
+                detail: "exit status 0".to_owned(),
             },
-            30,
+            12,
             None,
             None,
-        ));
+        );
+        let scene = broken(silent.clone());
         assert_eq!(codes(&scene), ["reach.fw-drop"]);
+        let skipped = scene.skipped();
         assert!(
-            scene
-                .skipped()
+            skipped
                 .iter()
                 .any(|skipped| skipped.what.contains("fallback"))
         );
+        let timing = crate::path::client_timing(&scene.plan, &scene.seen).unwrap();
+        assert_eq!(timing.elapsed_seconds, None);
+        assert!(
+            timing.outcome.ends_with("could be seen"),
+            "{}",
+            timing.outcome
+        );
+        // A status that it printed shows that it did.
+        let printed = ClientObservation {
+            status: Some(200),
+            ..silent
+        };
+        let scene = broken(printed);
+        assert!(scene.skipped().is_empty());
+        let timing = crate::path::client_timing(&scene.plan, &scene.seen).unwrap();
+        assert_eq!(timing.elapsed_seconds, Some(0.012));
+    }
+
+    #[test]
+    fn a_client_that_fails_while_nothing_is_broken_is_found() {
+        for outcome in [
+            ClientOutcome::Stopped,
+            ClientOutcome::Failed {
+                detail: "exit status 1".to_owned(),
+            },
+        ] {
+            let mut scene = healthy();
+            scene.seen.client = Some(client(outcome, 30, None, None));
+            // The built-in client is ours, and its failures are the service's.
+            assert_eq!(codes(&scene), [""; 0]);
+            scene.plan.client = Some(vec!["legacy".to_owned()]);
+            assert_eq!(codes(&scene), ["client.failed"]);
+        }
+    }
+
+    #[test]
+    fn a_client_that_fails_where_nobody_answers_is_explained() {
+        let mut scene = healthy()
+            .all_v4(ConnectFailure::TimedOut)
+            .all_v6(ConnectFailure::TimedOut);
+        scene.plan.client = Some(vec!["legacy".to_owned()]);
+        scene.seen.client = Some(client(ClientOutcome::Stopped, 20_000, Some(10), None));
+        assert_eq!(codes(&scene), ["reach.closed"]);
     }
 }

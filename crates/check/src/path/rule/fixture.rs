@@ -30,6 +30,7 @@ pub(in crate::path) fn plan(addresses: &[&str], ports: &[u16]) -> Plan {
         ports: ports.to_vec(),
         scheme: None,
         scheme_port: None,
+        wanted: std::collections::BTreeSet::new(),
         path: "/".to_owned(),
         profile: Profile::Web,
         timeout: Duration::from_secs(5),
@@ -39,6 +40,7 @@ pub(in crate::path) fn plan(addresses: &[&str], ports: &[u16]) -> Plan {
         h3_advertised: false,
         nat64: None,
         lookup: Lookup::new(|_, _| async { Ok(Vec::new()) }.boxed()),
+        one_by_one: false,
         started: Instant::now(),
     }
 }

@@ -1,18 +1,27 @@
-//! Can the addresses be reached at all? `reach.no-route`, `fw-drop`, `fw-reject`, `port-asymmetry`, `v4-unreachable`.
+//! Can the addresses be reached at all? `reach.no-route`, `fw-drop`, `fw-reject`, `closed`, `port-asymmetry`,
+//! `v4-unreachable`.
+
+mod closed;
 
 use super::view::{AddressView, Death, State, View};
 use super::{Judgement, evidence};
 use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{ConnectFailure, PortObservation};
-use crate::path::words::{list, ports, quoted, span};
-use std::collections::BTreeMap;
+use crate::path::words::{count, list, ports, quoted, span};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use twinstack_finding::{Evidence, Skipped};
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
-    dead_v6(view, judgement);
-    dead_v4(view, judgement);
+    if closed::everywhere(view) {
+        closed::service(view, judgement);
+    } else {
+        dead_v6(view, judgement);
+        dead_v4(view, judgement);
+    }
+    closed::ports(view, judgement);
     asymmetry(view, judgement);
     unjudged(view, judgement);
 }
@@ -26,22 +35,22 @@ fn dead_v6(view: &View<'_>, judgement: &mut Judgement) {
     ] {
         let dead: Vec<_> = view
             .of(Family::V6)
-            .filter(|address| address.state == State::Dead(death))
+            .filter(|address| address.deaths.contains_key(&death))
             .collect();
         if dead.is_empty() {
             continue;
         }
+        let places = Places::of(dead.iter().copied(), Some(death));
         let addresses = || dead.iter().map(|address| address.seen.address);
-        let (named, on) = (quoted(addresses()), ports(&view.plan.ports));
         let v4_works = view.of(Family::V4).any(AddressView::alive);
         let beside = if v4_works { ", while IPv4 works" } else { "" };
         let message = match death {
-            Death::NoRoute => format!("no route leads to {named}{beside}"),
+            Death::NoRoute => format!("no route leads to {}{beside}", quoted(addresses())),
             Death::Dropped => format!(
-                "connections to {named} get no answer on {on}{beside}: a firewall drops them, or the replies are lost on their way back"
+                "connections to {places} get no answer{beside}: a firewall drops them, or the replies are lost on their way back"
             ),
             Death::Rejected => format!(
-                "connections to {named} are refused on {on}{beside}: a firewall rejects them, or nothing listens on IPv6"
+                "connections to {places} are refused{beside}: a firewall rejects them, or nothing listens on IPv6"
             ),
         };
         let hint = match death {
@@ -50,15 +59,15 @@ fn dead_v6(view: &View<'_>, judgement: &mut Judgement) {
             ),
             Death::Dropped => format!(
                 "allow the ports in the IPv6 firewall (`nft add rule inet filter input tcp dport {{ {} }} accept`), then check the server's default route (`ip -6 route get CLIENT`)",
-                commas(&view.plan.ports)
+                commas(&places.ports())
             ),
             Death::Rejected => format!(
                 "on the server run `ss -ltn` and look for `[::]:{}`; if it is there, look for the rule that rejects: `nft list ruleset`",
-                view.plan.ports.first().copied().unwrap_or(443)
+                places.ports().first().copied().unwrap_or(443)
             ),
         };
-        let mut support = attempts(view, &dead);
-        support.extend(comparison(view, Family::V4));
+        let mut support = attempts(&dead, Some(death));
+        support.extend(comparison(view, |address| address.family == Family::V4));
         judgement
             .findings
             .push(finding(code, list(addresses()), message, support, hint));
@@ -66,24 +75,27 @@ fn dead_v6(view: &View<'_>, judgement: &mut Judgement) {
 }
 
 fn dead_v4(view: &View<'_>, judgement: &mut Judgement) {
-    // With both families dead the service is down, which the findings about IPv6 and the verdict say already.
-    if !view.of(Family::V6).any(AddressView::alive) {
-        return;
-    }
     let dead: Vec<_> = view
         .of(Family::V4)
-        .filter(|address| matches!(address.state, State::Dead(_)))
+        .filter(|address| address.state == State::Dead)
         .collect();
+    let alive = |family| view.of(family).any(AddressView::alive);
+    let beside = match (alive(Family::V6), alive(Family::V4)) {
+        (true, _) => "while IPv6 works and hides it",
+        (false, true) => "while another IPv4 address works",
+        // `closed` speaks of it.
+        (false, false) => return,
+    };
     if dead.is_empty() {
         return;
     }
     let addresses = || dead.iter().map(|address| address.seen.address);
-    let mut support = attempts(view, &dead);
-    support.extend(comparison(view, Family::V6));
+    let mut support = attempts(&dead, None);
+    support.extend(comparison(view, |_| true));
     judgement.findings.push(finding(
         "reach.v4-unreachable",
         list(addresses()),
-        format!("no port of {} can be reached, while IPv6 works and hides it", quoted(addresses())),
+        format!("no port of {} can be reached, {beside}", quoted(addresses())),
         support,
         "look at the IPv4 firewall and listener (`ss -4 -ltn`, `nft list ruleset`), or withdraw the A record",
     ));
@@ -167,20 +179,57 @@ fn unjudged(view: &View<'_>, judgement: &mut Judgement) {
     }
 }
 
-/// What was tried with some addresses.
-fn attempts(view: &View<'_>, addresses: &[&AddressView<'_>]) -> Vec<Evidence> {
-    let ports = addresses
-        .iter()
-        .flat_map(|address| address.seen.ports.iter().map(move |port| (address, port)));
-    ports
-        .filter(|(_, port)| view.plan.ports.contains(&port.port))
-        .map(|(address, port)| attempt(address, port))
-        .collect()
+/// Dead addresses with the ports that matter there, in words: those with the same ports together.
+struct Places(BTreeMap<Vec<u16>, Vec<IpAddr>>);
+
+impl Places {
+    /// Those that died one way, or any way.
+    fn of<'v, 'a: 'v>(
+        addresses: impl Iterator<Item = &'v AddressView<'a>>,
+        death: Option<Death>,
+    ) -> Self {
+        let mut places: BTreeMap<Vec<u16>, Vec<IpAddr>> = BTreeMap::new();
+        for address in addresses {
+            let ports: BTreeSet<u16> = address.dead_ports(death).collect();
+            places
+                .entry(ports.into_iter().collect())
+                .or_default()
+                .push(address.seen.address);
+        }
+        Self(places)
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        let ports: BTreeSet<u16> = self.0.keys().flatten().copied().collect();
+        ports.into_iter().collect()
+    }
 }
 
-/// One line that shows the other family at work.
-fn comparison(view: &View<'_>, family: Family) -> Option<Evidence> {
-    let address = view.of(family).find(|address| address.alive())?;
+impl fmt::Display for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self
+            .0
+            .iter()
+            .map(|(on, addresses)| format!("{} on {}", quoted(addresses), ports(on)));
+        f.write_str(&list(parts))
+    }
+}
+
+/// What was tried with dead addresses, on the ports that died one way, or any way.
+fn attempts(addresses: &[&AddressView<'_>], death: Option<Death>) -> Vec<Evidence> {
+    let tried = addresses.iter().flat_map(|address| {
+        let ports = address.dead_ports(death);
+        ports.filter_map(|port| Some(attempt(address, address.seen.port(port)?)))
+    });
+    tried.collect()
+}
+
+/// One line that shows another address at work.
+fn comparison(view: &View<'_>, which: fn(&AddressView<'_>) -> bool) -> Option<Evidence> {
+    let address = view
+        .addresses
+        .iter()
+        .find(|address| which(address) && address.alive())?;
     let port = address
         .seen
         .ports
@@ -194,7 +243,10 @@ fn attempt(address: &AddressView<'_>, port: &PortObservation) -> Evidence {
     let saw = match &port.connect.outcome {
         Ok(()) => format!("connected after {took}"),
         Err(error) if error.kind == ConnectFailure::TimedOut => {
-            format!("no answer within {took} ({} attempts)", port.attempts)
+            format!(
+                "no answer within {took} ({})",
+                count(port.attempts, "attempt")
+            )
         }
         Err(error) => format!("{error} after {took}"),
     };
@@ -280,11 +332,64 @@ mod tests {
     }
 
     #[test]
-    fn with_both_families_dead_v4_is_not_hidden_by_v6() {
+    fn dead_v4_beside_another_v4_is_found_even_while_v6_is_dead() {
         let scene = healthy()
-            .all_v4(ConnectFailure::TimedOut)
-            .all_v6(ConnectFailure::TimedOut);
+            .all_v6(ConnectFailure::TimedOut)
+            .connect("198.51.100.80", 80, ConnectFailure::Refused)
+            .connect("198.51.100.80", 443, ConnectFailure::Refused);
+        assert_eq!(codes(&scene), ["reach.fw-drop", "reach.v4-unreachable"]);
+        let message = &scene.findings()[1].message;
+        assert!(message.ends_with("another IPv4 address works"), "{message}");
+    }
+
+    #[test]
+    fn a_drop_on_one_port_and_a_reset_on_another_are_two_findings_with_a_port_each() {
+        let mut scene = healthy();
+        for address in ["2e00:5::80", "2e00:5::81"] {
+            scene = scene.connect(address, 80, ConnectFailure::Refused).connect(
+                address,
+                443,
+                ConnectFailure::TimedOut,
+            );
+        }
+        let findings = scene.findings();
+        let said: Vec<(&str, bool, bool)> = findings
+            .iter()
+            .map(|finding| {
+                let names = |port: &str| finding.message.contains(port);
+                (finding.code.as_str(), names("port 80"), names("port 443"))
+            })
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("reach.fw-drop", false, true),
+                ("reach.fw-reject", true, false)
+            ]
+        );
+        for finding in &findings {
+            // One attempt an address, and IPv4 at work.
+            assert_eq!(finding.evidence.len(), 3, "{:?}", finding.evidence);
+        }
+    }
+
+    #[test]
+    fn ports_that_do_not_matter_are_not_named() {
+        let mut scene = healthy().all_v6(ConnectFailure::TimedOut);
+        for address in ["198.51.100.80", "198.51.100.81"] {
+            scene = scene.connect(address, 80, ConnectFailure::Refused);
+        }
         assert_eq!(codes(&scene), ["reach.fw-drop"]);
+        let message = &scene.findings()[0].message;
+        assert!(message.contains("on port 443 get"), "{message}");
+    }
+
+    #[test]
+    fn silence_beside_an_error_that_there_is_no_route_is_the_same_fault() {
+        let scene = healthy()
+            .connect("2e00:5::80", 80, ConnectFailure::NoRoute)
+            .connect("2e00:5::80", 443, ConnectFailure::TimedOut);
+        assert_eq!(codes(&scene), ["reach.no-route"]);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::codes::finding;
 use crate::path::Family;
 use crate::path::observation::{PortObservation, Talk, TalkError};
 use crate::path::port::SMALL_SEGMENT;
-use crate::path::words::{list, quoted, span};
+use crate::path::words::{count, list, quoted, span};
+use std::collections::{BTreeMap, BTreeSet};
 use twinstack_finding::Evidence;
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
@@ -31,11 +32,20 @@ fn black_hole(view: &View<'_>, judgement: &mut Judgement) {
             .iter()
             .flat_map(|port| pair(address, port))
     });
-    let through = if holes.iter().any(|address| address.family == Family::V6) {
-        "ICMPv6 type 2 (Packet Too Big) through at every firewall (`nft add rule inet filter forward icmpv6 type packet-too-big accept`)"
-    } else {
-        "ICMP type 3 code 4 (fragmentation needed) through at every firewall (`nft add rule ip filter forward icmp type destination-unreachable accept`)"
-    };
+    let firewalls = [
+        (
+            Family::V6,
+            "ICMPv6 type 2 (Packet Too Big) through at every firewall (`nft add rule inet filter forward icmpv6 type packet-too-big accept`)",
+        ),
+        (
+            Family::V4,
+            "ICMP type 3 code 4 (fragmentation needed) through at every firewall (`nft add rule ip filter forward icmp type destination-unreachable accept`)",
+        ),
+    ];
+    let through = list(firewalls.into_iter().filter_map(|(family, what)| {
+        let concerned = holes.iter().any(|address| address.family == family);
+        concerned.then_some(what)
+    }));
     judgement.findings.push(finding(
         "reach.pmtu-blackhole",
         addresses,
@@ -67,8 +77,8 @@ fn pair(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
             let to = format!("{} port {}", address.seen.label(), port.port);
             support.push(evidence(
                 format!(
-                    "sent {what} to {to} at the default segment size, {} times",
-                    ordinary.len()
+                    "sent {what} to {to} at the default segment size, {}",
+                    count(u64::try_from(ordinary.len()).unwrap_or(u64::MAX), "time")
                 ),
                 format!(
                     "{} each time",
@@ -88,68 +98,86 @@ fn pair(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
     support
 }
 
-/// Handshakes that nobody answers: over IPv6, or over IPv4 while IPv6 hides it.
+/// Handshakes that nobody answers, over one family or both.
 fn stall(view: &View<'_>, judgement: &mut Judgement) {
-    let mut subjects = Vec::new();
-    let mut support = Vec::new();
+    let mut silent: BTreeMap<u16, Vec<&AddressView<'_>>> = BTreeMap::new();
     for address in view.addresses.iter().filter(|address| address.sound()) {
-        for port in &address.seen.ports {
-            let Some(error) = unfinished(port) else {
-                continue;
-            };
-            let finished = view
-                .open_elsewhere(address.family, port.port)
-                .find_map(|other| {
-                    let port = other.seen.port(port.port)?;
-                    port.tls()?;
-                    Some((other, port))
-                });
-            // What is closed or garbled on both families is no matter of families.
-            if finished.is_none() && !matches!(error, TalkError::Stalled { .. }) {
-                continue;
-            }
-            subjects.push(format!("{} port {}", address.seen.address, port.port));
-            support.extend(handshakes(address, port));
-            support.extend(finished.and_then(|(other, port)| handshakes(other, port).pop()));
+        for port in address.seen.ports.iter().filter(|port| mute(port)) {
+            silent.entry(port.port).or_default().push(address);
         }
     }
-    if subjects.is_empty() {
+    let Some(first) = silent.keys().next() else {
         return;
+    };
+    let mut support = Vec::new();
+    let mut families = BTreeSet::new();
+    for (port, addresses) in &silent {
+        for address in addresses {
+            families.insert(address.family);
+            support.extend(
+                address
+                    .seen
+                    .port(*port)
+                    .into_iter()
+                    .flat_map(|port| handshakes(address, port)),
+            );
+        }
+        // One that was answered, on the same port, shows that it is not the port.
+        let answered = view.addresses.iter().find_map(|address| {
+            let seen = address.seen.port(*port)?;
+            seen.tls()?;
+            handshakes(address, seen).pop()
+        });
+        support.extend(answered);
     }
+    let places = silent.iter().map(|(port, addresses)| {
+        let addresses = addresses.iter().map(|address| address.seen.address);
+        format!("{} on port {port}", quoted(addresses))
+    });
+    let places: Vec<String> = places.collect();
+    let one = silent.values().map(Vec::len).sum::<usize>() == 1;
     let message = format!(
-        "{} {} connections, but the TLS handshake is never answered: a device in between, or a dead backend behind the listener",
-        quoted(&subjects),
-        if subjects.len() == 1 {
-            "accepts"
+        "{} {} connections, but the TLS handshake is never answered{}: a device in between, or a dead backend behind the listener",
+        list(places),
+        if one { "accepts" } else { "accept" },
+        if families.len() == 2 {
+            ", over IPv6 and IPv4 alike"
         } else {
-            "accept"
+            ""
         },
     );
-    let hint = "on the server look whether the handshake arrives (`tcpdump -ni any 'ip6 and tcp port 443'`), then whether the balancer's IPv6 pool has living backends";
-    judgement.findings.push(finding(
-        "tls.stall",
-        list(&subjects),
-        message,
-        support,
-        hint,
-    ));
+    let (capture, pool) = match (families.contains(&Family::V6), families.len()) {
+        (_, 2) => ("", ""),
+        (true, _) => ("ip6 and ", "IPv6 "),
+        (false, _) => ("ip and ", "IPv4 "),
+    };
+    let hint = format!(
+        "on the server look whether the handshake arrives (`tcpdump -ni any '{capture}tcp port {first}'`), then whether the balancer's {pool}pool has living backends"
+    );
+    let subjects = silent.iter().flat_map(|(port, addresses)| {
+        addresses
+            .iter()
+            .map(move |address| format!("{} port {port}", address.seen.address))
+    });
+    judgement
+        .findings
+        .push(finding("tls.stall", list(subjects), message, support, hint));
 }
 
-/// Why no handshake on this port was finished, if none was, and the server did not say so itself.
+/// Whether every handshake on this port met silence.
+pub(super) fn mute(port: &PortObservation) -> bool {
+    unfinished(port).is_some_and(|error| matches!(error, TalkError::Stalled { .. }))
+}
+
+/// Why no handshake on this port was finished, if one was tried and none was.
 pub(super) fn unfinished(port: &PortObservation) -> Option<&TalkError> {
-    if port
-        .talks
-        .iter()
-        .chain(&port.small_talks)
-        .any(|talk| talk.tls.as_ref().is_some_and(|step| step.outcome.is_ok()))
-    {
+    if port.tls().is_some() {
         return None;
     }
-    let error = port.talk()?.tls.as_ref()?.outcome.as_ref().err()?;
-    (!matches!(error, TalkError::Alert(_))).then_some(error)
+    port.talk()?.tls.as_ref()?.outcome.as_ref().err()
 }
 
-fn handshakes(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
+pub(super) fn handshakes(address: &AddressView<'_>, port: &PortObservation) -> Vec<Evidence> {
     let talks = port.talks.iter().chain(&port.small_talks);
     let lines = talks.filter_map(|talk| {
         let step = talk.tls.as_ref()?;
@@ -271,6 +299,45 @@ mod tests {
             port.small_talks = vec![silent_handshake()];
         }
         assert_eq!(codes(&scene), ["tls.stall"]);
+    }
+
+    #[test]
+    fn a_handshake_silent_over_both_families_names_both() {
+        let mut scene = healthy();
+        for address in ["2e00:5::80", "2e00:5::81", "198.51.100.80", "198.51.100.81"] {
+            let port = scene.port(address, 443);
+            port.talks = vec![silent_handshake(), silent_handshake()];
+            port.small_talks = vec![silent_handshake()];
+        }
+        assert_eq!(codes(&scene), ["tls.stall"]);
+        let found = &scene.findings()[0];
+        assert!(
+            found.message.contains("IPv6 and IPv4 alike"),
+            "{}",
+            found.message
+        );
+        assert!(
+            !found.hint.contains("IPv6") && !found.hint.contains("ip6"),
+            "{}",
+            found.hint
+        );
+    }
+
+    #[test]
+    fn a_black_hole_over_both_families_names_both_messages_that_get_lost() {
+        let mut scene = healthy();
+        for address in ["2e00:5::80", "198.51.100.80"] {
+            let port = scene.port(address, 443);
+            let small = small(port);
+            port.talks = vec![silent_body(), silent_body()];
+            port.small_talks = vec![small];
+        }
+        assert_eq!(codes(&scene), ["reach.pmtu-blackhole"]);
+        let hint = &scene.findings()[0].hint;
+        assert!(
+            hint.contains("ICMPv6 type 2") && hint.contains("ICMP type 3"),
+            "{hint}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::path::observation::{
     AddressObservation, ConnectFailure, PathObservation, PortObservation, Route, Talk,
 };
 use crate::path::{Family, Plan};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// What findings about the host already explain, so that no other rule speaks of it.
@@ -36,26 +36,43 @@ impl Excuses {
 pub(super) enum State {
     /// A port that matters is open.
     Alive,
-    Dead(Death),
+    /// None is; [`AddressView::deaths`] says what became of each.
+    Dead,
     /// A finding about the host explains it.
     Excused,
     /// This machine could not ask.
     Unjudged,
 }
 
-/// What a dead address does to connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a dead address does to connections to a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Death {
     Dropped,
     Rejected,
     NoRoute,
 }
 
+impl Death {
+    const fn of(kind: ConnectFailure) -> Option<Self> {
+        match kind {
+            ConnectFailure::TimedOut => Some(Self::Dropped),
+            ConnectFailure::Refused | ConnectFailure::Prohibited => Some(Self::Rejected),
+            ConnectFailure::NoRoute | ConnectFailure::HostUnreachable => Some(Self::NoRoute),
+            ConnectFailure::Local(_) => None,
+        }
+    }
+}
+
+/// The ports of a dead address, by what it does to connections there.
+pub(super) type Deaths = BTreeMap<Death, Vec<u16>>;
+
 /// One address, condensed.
 pub(super) struct AddressView<'a> {
     pub(super) seen: &'a AddressObservation,
     pub(super) family: Family,
     pub(super) state: State,
+    /// Empty unless the address is dead.
+    pub(super) deaths: Deaths,
     /// Silence at the system's segment size, an answer with small segments.
     pub(super) black_hole: bool,
 }
@@ -63,6 +80,15 @@ pub(super) struct AddressView<'a> {
 impl AddressView<'_> {
     pub(super) fn alive(&self) -> bool {
         self.state == State::Alive
+    }
+
+    /// The ports that died one way, or any way.
+    pub(super) fn dead_ports(&self, death: Option<Death>) -> impl Iterator<Item = u16> {
+        let died = self
+            .deaths
+            .iter()
+            .filter(move |(how, _)| death.is_none_or(|death| death == **how));
+        died.flat_map(|(_, ports)| ports.iter().copied())
     }
 
     /// Alive and without a black hole: what else is seen there says something of its own.
@@ -88,11 +114,15 @@ impl<'a> View<'a> {
             .filter(|port| port.connect.outcome.is_ok())
             .map(|port| port.port)
             .collect();
-        let addresses = seen.addresses.iter().map(|address| AddressView {
-            seen: address,
-            family: address.family(),
-            state: state(address, &open, excuses),
-            black_hole: address.ports.iter().any(black_hole),
+        let addresses = seen.addresses.iter().map(|address| {
+            let (state, deaths) = state(address, &open, excuses);
+            AddressView {
+                seen: address,
+                family: address.family(),
+                state,
+                deaths,
+                black_hole: address.ports.iter().any(black_hole),
+            }
         });
         let mut view = Self {
             plan,
@@ -139,8 +169,9 @@ impl<'a> View<'a> {
     fn distrust_private_sources(&mut self) {
         if self.private_source() {
             for address in &mut self.addresses {
-                if address.family == Family::V6 && matches!(address.state, State::Dead(_)) {
+                if address.family == Family::V6 && address.state == State::Dead {
                     address.state = State::Unjudged;
+                    address.deaths.clear();
                 }
             }
         }
@@ -148,7 +179,7 @@ impl<'a> View<'a> {
 }
 
 /// `open` are the ports that any address has open: only they matter, unless there are none.
-fn state(address: &AddressObservation, open: &BTreeSet<u16>, excuses: &Excuses) -> State {
+fn state(address: &AddressObservation, open: &BTreeSet<u16>, excuses: &Excuses) -> (State, Deaths) {
     let matters = |port: &&PortObservation| open.is_empty() || open.contains(&port.port);
     let (explained, judged): (Vec<&PortObservation>, Vec<&PortObservation>) = address
         .ports
@@ -160,28 +191,30 @@ fn state(address: &AddressObservation, open: &BTreeSet<u16>, excuses: &Excuses) 
         .chain(&explained)
         .any(|port| port.connect.outcome.is_ok())
     {
-        return State::Alive;
+        return (State::Alive, Deaths::new());
     }
     if judged.is_empty() {
-        return State::Excused;
+        return (State::Excused, Deaths::new());
     }
-    let kinds: Vec<ConnectFailure> = judged
-        .iter()
-        .filter_map(|port| port.connect.outcome.as_ref().err())
-        .map(|error| error.kind)
-        .collect();
-    let any = |wanted: fn(&ConnectFailure) -> bool| kinds.iter().any(wanted);
-    if kinds
-        .iter()
-        .all(|kind| matches!(kind, ConnectFailure::Local(_)))
+    let mut deaths = Deaths::new();
+    for port in judged {
+        let failure = port.connect.outcome.as_ref().err();
+        if let Some(death) = failure.and_then(|error| Death::of(error.kind)) {
+            deaths.entry(death).or_default().push(port.port);
+        }
+    }
+    // Routes are for addresses, not for ports, and routers say only so often that there is none (RFC 4443, section 2.4 f).
+    if deaths.contains_key(&Death::NoRoute)
+        && let Some(silent) = deaths.remove(&Death::Dropped)
     {
-        State::Unjudged
-    } else if any(|kind| matches!(kind, ConnectFailure::TimedOut)) {
-        State::Dead(Death::Dropped)
-    } else if any(|kind| matches!(kind, ConnectFailure::Refused | ConnectFailure::Prohibited)) {
-        State::Dead(Death::Rejected)
+        let ports = deaths.entry(Death::NoRoute).or_default();
+        ports.extend(silent);
+        ports.sort_unstable();
+    }
+    if deaths.is_empty() {
+        (State::Unjudged, deaths)
     } else {
-        State::Dead(Death::NoRoute)
+        (State::Dead, deaths)
     }
 }
 

@@ -1,5 +1,7 @@
-//! Pages that differ by family: `http.vhost-mismatch`, `content-mismatch`, `partial-page`, `v4-literal`.
+//! Pages, and where there is none: `http.no-answer`, `server-error`, `vhost-mismatch`, `content-mismatch`, `partial-page`,
+//! `v4-literal`.
 
+mod answer;
 mod identity;
 mod literal;
 mod part;
@@ -17,7 +19,9 @@ use twinstack_finding::Evidence;
 const ALIKE: f64 = 0.9;
 
 pub(super) fn judge(view: &View<'_>, judgement: &mut Judgement) {
+    answer::missing(view, judgement);
     let strange = site::judge(view, judgement);
+    answer::errors(view, &strange, judgement);
     part::judge(view, &strange, judgement);
     literal::judge(view, judgement);
 }

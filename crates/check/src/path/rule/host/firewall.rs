@@ -22,6 +22,12 @@ pub(super) fn judge(host: &Host<'_>, judgement: &mut Judgement, excuses: &mut Ex
             return;
         }
     };
+    judgement
+        .skipped
+        .extend(ruleset.unseen().iter().map(|why| Skipped {
+            what: "some firewall rules of the host".to_owned(),
+            why: why.clone(),
+        }));
     if !host.wants_v6() || !host.has(Family::V4) {
         return;
     }
@@ -114,12 +120,7 @@ impl Difference {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
         };
-        let chain = denying.chain.as_deref().unwrap_or("inet filter input");
-        format!(
-            "nft insert rule {chain} {} dport {} accept",
-            self.protocol(),
-            self.port
-        )
+        denying.remedy(self.protocol(), self.port)
     }
 
     fn lines(&self, host: &Host<'_>) -> [Evidence; 2] {
@@ -129,8 +130,16 @@ impl Difference {
                 Chance::Conditional => "accepted under a condition",
                 Chance::Denied => "denied",
             };
-            let chain = outcome.chain.as_ref().map_or_else(String::new, |chain| format!(" in chain `{chain}`"));
-            let did = format!("followed a new {} connection to {} port {} through the rules of `nft list ruleset`", family.as_str(), self.protocol(), self.port);
+            let chain = outcome
+                .chain
+                .as_ref()
+                .map_or_else(String::new, |chain| format!(" in chain `{chain}`"));
+            let did = format!(
+                "followed a new {} connection to {} port {} through the firewall's rules",
+                family.as_str(),
+                self.protocol(),
+                self.port
+            );
             host.line(&did, format!("{chance}{chain}"))
         })
     }

@@ -4,11 +4,10 @@ use super::identity::Identity;
 use super::{ALIKE, response};
 use crate::codes::finding;
 use crate::path::observation::{BodyEnd, Page, PortObservation};
-use crate::path::rule::silence::unfinished;
+use crate::path::rule::Judgement;
 use crate::path::rule::view::{AddressView, View};
-use crate::path::rule::{Judgement, evidence};
 use crate::path::words::{list, percent, ports, quoted};
-use crate::path::{Family, Plan, Speech, compare};
+use crate::path::{Family, compare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use twinstack_finding::Evidence;
@@ -104,7 +103,7 @@ fn strangers(view: &View<'_>, port: u16) -> Vec<Stranger> {
             .map(Identity::of)
             .collect()
     };
-    let (on_v4, on_v6) = (identities(&v4), identities(&v6));
+    let on_v4 = identities(&v4);
     let shown = v6.iter().filter_map(|(address, seen)| {
         if seen.pages().any(|page| on_v4.contains(&Identity::of(page))) {
             return None;
@@ -117,61 +116,7 @@ fn strangers(view: &View<'_>, port: u16) -> Vec<Stranger> {
             line: response(address, seen, page),
         })
     });
-    let silent = unanswered(view, port)
-        .into_iter()
-        .filter_map(|(address, seen, error)| {
-            let usual = match address.family {
-                Family::V4 => on_v6.first()?,
-                Family::V6 => on_v4.first()?,
-            };
-            let at = seen.talk().map_or(seen.connect.at, |talk| talk.at);
-            Some(Stranger {
-                address: address.seen.address,
-                port,
-                difference: format!("no response instead of status {}", usual.status),
-                line: evidence(requested(view.plan, address, port), error, at),
-            })
-        });
-    shown.chain(silent).collect()
-}
-
-/// Addresses where the request was taken and no response came, in words.
-fn unanswered<'v, 'a>(
-    view: &'v View<'a>,
-    port: u16,
-) -> Vec<(&'v AddressView<'a>, &'v PortObservation, String)> {
-    let silent = view
-        .addresses
-        .iter()
-        .filter(|address| address.sound())
-        .filter_map(|address| {
-            // A backend that says nothing inside TLS says nothing elsewhere either: one fault, found as `tls.stall`.
-            if address
-                .seen
-                .ports
-                .iter()
-                .any(|port| unfinished(port).is_some())
-            {
-                return None;
-            }
-            let seen = address.seen.port(port)?;
-            let error = seen.talk()?.answer.as_ref()?.outcome.as_ref().err()?;
-            Some((address, seen, error.to_string()))
-        });
-    silent.collect()
-}
-
-fn requested(plan: &Plan, address: &AddressView<'_>, port: u16) -> String {
-    let scheme = if plan.speech(port) == Speech::Https {
-        "https"
-    } else {
-        "http"
-    };
-    format!(
-        "requested `{}` over {scheme} from {} port {port}",
-        plan.path,
-        address.seen.label()
-    )
+    shown.collect()
 }
 
 fn content(

@@ -38,11 +38,6 @@ fn one_strange_address_is_enough() {
 }
 
 #[test]
-fn an_error_on_both_families_is_no_difference() {
-    assert_eq!(codes(&with(&ALL, |page| page.status = 503)), [""; 0]);
-}
-
-#[test]
 fn another_version_of_the_server_is_no_other_site() {
     assert_eq!(
         codes(&with(&V6, |page| page.server =
@@ -62,24 +57,6 @@ fn a_difference_that_a_second_look_does_not_confirm_is_none() {
         scene.port(address, 443).second = Some(second);
     }
     assert_eq!(codes(&scene), [""; 0]);
-}
-
-#[test]
-fn no_response_over_v6_alone_is_a_difference() {
-    let mut scene = healthy();
-    for address in V6 {
-        scene.port(address, 80).talks = vec![silent_body(), silent_body()];
-    }
-    assert_eq!(codes(&scene), ["http.vhost-mismatch"]);
-}
-
-#[test]
-fn no_response_over_v4_alone_is_a_difference_too() {
-    let mut scene = healthy();
-    for address in ["198.51.100.80", "198.51.100.81"] {
-        scene.port(address, 80).talks = vec![silent_body(), silent_body()];
-    }
-    assert_eq!(codes(&scene), ["http.vhost-mismatch"]);
 }
 
 #[test]
