@@ -43,6 +43,8 @@
 //! - `serde`: reports serialise
 
 mod attempt;
+#[cfg(feature = "hyper")]
+mod connector;
 mod dialer;
 mod drive;
 mod error;
@@ -61,6 +63,8 @@ pub mod tcp;
 mod tls;
 mod watchdog;
 
+#[cfg(feature = "hyper")]
+pub use connector::{Connector, ConnectorError, HttpStream};
 pub use dialer::{Builder, Connection, Dialer, Path};
 pub use error::{DialError, Failed};
 pub use metrics::Metrics;

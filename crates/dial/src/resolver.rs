@@ -78,7 +78,7 @@ impl Resolver {
     }
 
     /// Whether answers come protected from whoever is on the path (F1).
-    pub(crate) const fn is_protected(&self) -> bool {
+    pub(crate) fn is_protected(&self) -> bool {
         match &self.0 {
             Kind::System(_) => false,
             #[cfg(feature = "dns")]

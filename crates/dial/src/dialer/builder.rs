@@ -127,6 +127,8 @@ impl Builder {
                 partition: self.partition,
                 metrics: self.metrics,
                 permit: self.permit,
+                #[cfg(feature = "quic")]
+                quic: crate::quic::QuicSockets::default(),
             }),
         }
     }

@@ -6,7 +6,7 @@ mod pool;
 
 use twinstack_race::Family;
 use getaddrinfo::getaddrinfo;
-use hosts::Hosts;
+pub(crate) use hosts::Hosts;
 use pool::{Ended, Limits, Lookup, Pool};
 use std::future::Future;
 use std::io;

@@ -5,14 +5,15 @@
 //! both families at once stops at the file. So names that stand in it are looked up that way; the look-up itself is
 //! still the system's, in the order of `nsswitch.conf`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs::Metadata;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// A hosts file, read again when it has changed.
-pub(super) struct Hosts {
+pub(crate) struct Hosts {
     path: PathBuf,
     known: Mutex<Known>,
 }
@@ -20,7 +21,7 @@ pub(super) struct Hosts {
 #[derive(Default)]
 struct Known {
     version: Option<Version>,
-    names: HashSet<Box<str>>,
+    names: HashMap<Box<str>, Vec<IpAddr>>,
 }
 
 /// What changes when a file is written or replaced.
@@ -43,7 +44,7 @@ impl Version {
 }
 
 impl Hosts {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
             known: Mutex::new(Known::default()),
@@ -51,7 +52,17 @@ impl Hosts {
     }
 
     /// Whether a line of the file has this name, which is in lower case.
-    pub(super) fn names(&self, name: &str) -> bool {
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.with(|names| names.contains_key(name))
+    }
+
+    /// The addresses that the file has for this name, which is in lower case.
+    #[cfg(feature = "dns")]
+    pub(crate) fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        self.with(|names| names.get(name).cloned().unwrap_or_default())
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&HashMap<Box<str>, Vec<IpAddr>>) -> T) -> T {
         let version = std::fs::metadata(&self.path)
             .ok()
             .and_then(|metadata| Version::of(&metadata));
@@ -62,16 +73,23 @@ impl Hosts {
                 .map(|octets| names_in(&String::from_utf8_lossy(&octets)))
                 .unwrap_or_default();
         }
-        known.names.contains(name)
+        look(&known.names)
     }
 }
 
-fn names_in(text: &str) -> HashSet<Box<str>> {
-    text.lines()
-        .filter_map(|line| line.split('#').next())
-        .flat_map(|line| line.split_ascii_whitespace().skip(1))
-        .map(|name| name.to_ascii_lowercase().into_boxed_str())
-        .collect()
+fn names_in(text: &str) -> HashMap<Box<str>, Vec<IpAddr>> {
+    let mut names: HashMap<Box<str>, Vec<IpAddr>> = HashMap::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_ascii_whitespace();
+        // Addresses with a scope are the C library's to understand; the name counts all the same.
+        let address: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
+        for name in words {
+            let addresses = names.entry(name.to_ascii_lowercase().into()).or_default();
+            addresses.extend(address);
+        }
+    }
+    names
 }
 
 #[cfg(test)]
