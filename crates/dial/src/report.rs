@@ -1,5 +1,7 @@
 //! What happened in a race, for people and for programs.
 
+#[cfg(feature = "serde")]
+mod json;
 mod words;
 
 use std::fmt;
@@ -7,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use twinstack_race::{
-    AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Output, QueryId, Race, What,
+    AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Outcome, Output, QueryId, Race, What,
 };
 
 /// What happened in a race: each question, answer and attempt with its times, why it started, how it ended, who won.
@@ -227,6 +229,14 @@ impl RaceReport {
             family: attempt.family,
             protocol: attempt.protocol,
         })
+    }
+
+    /// Why nobody won, in one word: `all-failed`, `no-such-name`; `None` if somebody did.
+    pub fn failure_reason(&self) -> Option<String> {
+        match self.race.outcome() {
+            Some((_, Outcome::Failed(failure))) => Some(failure.reason.to_string()),
+            _ => None,
+        }
     }
 
     /// The family of the winner.

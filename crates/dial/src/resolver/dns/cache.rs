@@ -17,7 +17,8 @@ const LONGEST: Duration = Duration::from_hours(24);
 
 #[derive(Default)]
 pub(super) struct Cache {
-    entries: Mutex<HashMap<(Name, QueryType), Entry>>,
+    /// By the name as it was given: with a final dot it is not searched for, and means something else.
+    entries: Mutex<HashMap<(Box<str>, QueryType), Entry>>,
 }
 
 struct Entry {
@@ -30,7 +31,7 @@ impl Cache {
     pub(super) fn get(&self, name: &Name, kind: QueryType) -> Option<Answer> {
         let now = Instant::now();
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.get(&(name.clone(), kind))?;
+        let entry = entries.get(&(name.as_str().into(), kind))?;
         let answer = entry.answer.clone();
         match entry.expires.checked_duration_since(now) {
             Some(left) if !left.is_zero() => Some(answer.with_ttl(left)),
@@ -56,7 +57,7 @@ impl Cache {
             }
         }
         let expires = now + ttl.min(LONGEST);
-        entries.insert((name.clone(), kind), Entry { answer: answer.clone(), expires });
+        entries.insert((name.as_str().into(), kind), Entry { answer: answer.clone(), expires });
     }
 }
 
