@@ -1,8 +1,8 @@
 //! `cargo xtask conformance`: which tests prove which line of the checklist of Happy Eyeballs v3.
 //!
 //! The checklist is `crates/race/CHECKLIST.md`. A test proves a line when its name begins with the line's id
-//! (`b3_moves_on_after_resolution_delay`); a vector does when it says so on a line `proves B3 D6`. A MUST or a SHOULD
-//! needs at least one that ran and passed, and none that failed.
+//! (`b3_moves_on_after_resolution_delay`); a vector does when its heading names it (`== DR1 (B1, B2) title`). A MUST or a
+//! SHOULD needs at least one that ran and passed, and none that failed.
 
 mod sources;
 

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 /// Something that proves lines of the checklist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Proof {
-    /// The function's name, or the vector's file name.
+    /// The function's name, or the vector's.
     pub(super) name: String,
     /// Which lines.
     pub(super) ids: Vec<String>,
-    /// A vector is run by a test whose name contains this word.
+    /// A vector is run by the tests whose names contain this word.
     run_by: Option<&'static str>,
 }
 
@@ -52,11 +52,6 @@ pub(super) fn proofs(folder: &Path) -> Result<Vec<Proof>> {
     for file in files {
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("reading {}", file.display()))?;
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
         if file.extension().is_some_and(|extension| extension == "rs") {
             found.extend(
                 tests_in(&text)
@@ -64,7 +59,7 @@ pub(super) fn proofs(folder: &Path) -> Result<Vec<Proof>> {
                     .filter(|proof| !proof.ids.is_empty()),
             );
         } else {
-            found.extend(vector(&name, &text));
+            found.extend(vectors(&text));
         }
     }
     Ok(found)
@@ -130,19 +125,30 @@ fn ids_of(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// A vector with a line that begins with `proves` (after a comment sign, if need be).
-fn vector(name: &str, text: &str) -> Option<Proof> {
-    let ids: Vec<String> = text
-        .lines()
-        .filter_map(|line| line.trim_start_matches(['#', ' ']).strip_prefix("proves "))
-        .flat_map(|rest| rest.split([' ', ',']))
-        .filter(|word| is_id(word))
-        .map(str::to_owned)
-        .collect();
-    (!ids.is_empty()).then(|| Proof {
-        name: name.to_owned(),
-        ids,
-        run_by: Some(VECTORS),
+/// The vectors of a file. The heading of each says what it proves, in brackets: `== DR1 (B1, B2) both at 30`.
+fn vectors(text: &str) -> impl Iterator<Item = Proof> {
+    text.lines().filter_map(|line| {
+        let title = line.strip_prefix("== ")?;
+        let brackets = title
+            .split('(')
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'));
+        let mut lists = brackets.map(|(list, _)| list.split(',').map(str::trim));
+        let ids = lists
+            .find(|list| list.clone().all(is_id))?
+            .map(str::to_owned)
+            .collect();
+        let name = title
+            .split([':', '('])
+            .next()
+            .unwrap_or(title)
+            .trim()
+            .to_owned();
+        Some(Proof {
+            name,
+            ids,
+            run_by: Some(VECTORS),
+        })
     })
 }
 
@@ -202,9 +208,16 @@ fn a6_helper() {}
 
     #[test]
     fn vectors_say_what_they_prove() {
-        let proof = vector("dr1.txt", "# proves B2 B3, C11\nrest").unwrap();
-        assert_eq!(proof.ids, ["B2", "B3", "C11"]);
-        assert_eq!(vector("dr1.txt", "rest"), None);
+        let text =
+            "# about\n== DR1 (B2, C11) both at 30\ntarget x\n== curl 1: one (good) case\n== x (B)";
+        let found: Vec<Proof> = vectors(text).collect();
+        let [proof] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (proof.name.as_str(), &proof.ids[..]),
+            ("DR1", &["B2".into(), "C11".into()][..])
+        );
         let ended = |name: &str, end| BTreeMap::from([(name.to_owned(), end)]);
         assert_eq!(
             proof.ended(&ended("vectors::every_vector_holds", Ended::Failed)),
