@@ -198,6 +198,7 @@ impl Dialer {
         };
         let Finish { result, race, now, unanswered } = drive(course, race, epoch).await;
         shared.resolver.linger(unanswered, shared.config.linger);
+        shared.network.learn(race.network());
         let report = RaceReport::new(race, now.since(Instant::ZERO));
         if let Some(memory) = &shared.memory {
             memory.learn(inside, &report);

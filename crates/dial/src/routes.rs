@@ -40,10 +40,15 @@ fn source_for(options: &SocketOptions, destination: IpAddr) -> Option<IpAddr> {
 #[derive(Default)]
 pub(crate) struct NetworkWatch {
     last: Mutex<Option<(Instant, Network)>>,
+    /// What a race has found out about NAT64 (N1), and in which network (N6).
+    nat64: Mutex<Option<(Instant, u64, Nat64)>>,
 }
 
 /// Long enough for a burst of dials, short enough for nobody to notice a network that has come up.
 const FRESH: Duration = Duration::from_millis(250);
+
+/// How long a NAT64 prefix is taken to hold; `ipv4only.arpa` is usually given for longer.
+const NAT64_FRESH: Duration = Duration::from_mins(5);
 
 impl NetworkWatch {
     /// The network for a race to this host.
@@ -70,6 +75,24 @@ impl NetworkWatch {
         network
     }
 
+    /// Keeps what a race has learned of the network: the next one need not ask for the NAT64 prefix again.
+    pub(crate) fn learn(&self, learned: &Network) {
+        if let Some(nat64) = &learned.nat64
+            && !learned.ipv4
+        {
+            let mut known = self.nat64.lock().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(&*known, Some((_, context, it)) if *context == learned.context && it == nat64) {
+                *known = Some((Instant::now(), learned.context, nat64.clone()));
+            }
+        }
+    }
+
+    fn remembered(&self, context: u64) -> Option<Nat64> {
+        let known = self.nat64.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, of, nat64) = known.as_ref()?;
+        (*of == context && at.elapsed() < NAT64_FRESH).then(|| nat64.clone())
+    }
+
     fn current(&self, options: &SocketOptions) -> Network {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, network)) = &*last
@@ -77,7 +100,10 @@ impl NetworkWatch {
         {
             return network.clone();
         }
-        let network = look(options);
+        let mut network = look(options);
+        if network.nat64.is_none() && !network.ipv4 {
+            network.nat64 = self.remembered(network.context);
+        }
         *last = Some((Instant::now(), network.clone()));
         network
     }

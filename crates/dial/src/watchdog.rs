@@ -133,7 +133,9 @@ impl Watchdog {
             && state.since_progress >= self.patience;
         if sent {
             let stalled = state.since_progress;
-            let large = state.outstanding >= u64::from(state.segment) && state.acked > 0;
+            // Small packets before it, or the short end of it, came through.
+            let small_ones_arrive = state.acked > 0 || state.sacked > 0;
+            let large = state.outstanding >= u64::from(state.segment) && small_ones_arrive;
             return Some(if large {
                 PathFault::LargePacketsLost { segment: state.segment, stalled }
             } else {
@@ -152,6 +154,8 @@ impl Watchdog {
 struct State {
     /// Segments sent and not acknowledged.
     unacked: u32,
+    /// Segments that arrived behind a hole.
+    sacked: u32,
     /// How often the oldest of them was sent again, in a row.
     retransmits: u8,
     /// Bytes that the peer has acknowledged.
@@ -178,6 +182,7 @@ impl State {
         let sent = info.tcpi_bytes_sent.saturating_sub(info.tcpi_bytes_retrans);
         Self {
             unacked: info.tcpi_unacked,
+            sacked: info.tcpi_sacked,
             retransmits: info.tcpi_retransmits,
             acked,
             outstanding: sent.saturating_sub(acked) + u64::from(info.tcpi_notsent_bytes),
