@@ -2,6 +2,7 @@
 
 use super::recollection::{Known, Last, Recollection};
 use super::{Boundary, Ending, Outcome, RoundTrip, Settings};
+use crate::chance::mix;
 use crate::network::Family;
 use crate::rfc6724::{Memory, mapped};
 use crate::time::Instant;
@@ -63,14 +64,6 @@ impl Chance<'_> {
         let share = u32::try_from(state >> 40).unwrap_or(0);
         least.saturating_add(least / (1 << 24) * share)
     }
-}
-
-/// The finaliser of splitmix64.
-const fn mix(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 impl Host {

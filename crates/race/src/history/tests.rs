@@ -364,6 +364,7 @@ fn c10_nothing_is_older_than_ten_minutes_even_when_refreshed() {
     }
     let last = Instant::from_millis(10 * 60 * 1000 - 1);
     assert!(!history.recall(HERE, "h", 1, last).is_empty());
+    assert!(!history.is_empty());
     assert!(history.recall(HERE, "h", 1, seconds(600)).is_empty());
     assert!(history.is_empty());
     // What comes after starts a new life.
