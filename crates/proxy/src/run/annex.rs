@@ -24,8 +24,6 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 #[derive(Debug)]
 pub(crate) struct Annex {
     requests: OwnedFd,
-    /// The cookie of the network.
-    pub(crate) network: u64,
     /// The stub's sockets there: port 53 of every IPv4 address, and of every IPv6 address.
     pub(crate) stub: [OwnedFd; 2],
 }
@@ -47,10 +45,8 @@ impl Annex {
         drop(theirs);
         let v4 = receive(&ours)?;
         let v6 = receive(&ours)?;
-        let network = kernel::network(&v4)?;
         Ok(Self {
             requests: ours,
-            network,
             stub: [v4, v6],
         })
     }

@@ -1,6 +1,6 @@
-//! What became of earlier attempts: destinations that were silent, and how long the others took.
+//! What became of earlier attempts: destinations that were silent or slow, and those that answer.
 //!
-//! Pure: the time is an argument, and so is every result. A silent destination is refused at once while it is
+//! Pure: the time is an argument, and so is every result. A silent or slow destination is refused at once while it is
 //! remembered; the supervisor asks [`Memory::poll_probe`] which ones to try again by itself, so that no program pays
 //! for finding out. A destination that nobody asked for is forgotten, and then the next attempt pays again.
 
@@ -25,12 +25,14 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 const FORGET: Duration = Duration::from_mins(10);
 /// No more than these; the one that was asked for longest ago goes first.
 const CAPACITY: usize = 1024;
-/// An attempt gets this many times what the destination took before.
+/// When there is nothing better, an attempt gets this many times what the destination took before.
 const PATIENCE: u32 = 3;
 
 /// Destinations and what is known of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memory {
+    /// Whoever takes longer than this to answer is slow.
+    usual: Duration,
     known: BTreeMap<Destination, Known>,
 }
 
@@ -43,22 +45,29 @@ struct Known {
 
 #[derive(Debug)]
 enum State {
-    /// Nothing came back.
+    /// Nothing came back, or too late.
     Silent {
         /// When to try again; `None` while that is being done.
         probe: Option<Duration>,
         /// How long to wait after that.
         pause: Duration,
+        /// How long the answer took that came in the end.
+        took: Option<Duration>,
     },
-    /// It answered after this long, with a connection or a refusal.
-    Answers {
-        /// The longest time that was needed.
-        took: Duration,
-    },
+    /// It accepted a connection in the usual time.
+    Answers,
 }
 
 impl Memory {
-    /// A program wants this destination now: whether it is known to be silent.
+    /// Nothing is known yet.
+    pub(crate) const fn new(usual: Duration) -> Self {
+        Self {
+            usual,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// A program wants this destination now: whether it is known to be silent or slow.
     pub(crate) fn is_silent(&mut self, destination: Destination, now: Duration) -> bool {
         match self.known.get_mut(&destination) {
             Some(known) if now.saturating_sub(known.used) < FORGET => {
@@ -75,17 +84,17 @@ impl Memory {
         matches!(known, Some(known) if matches!(known.state, State::Silent { .. }))
     }
 
-    /// Whether it answered when it was last tried.
+    /// Whether it accepted a connection in the usual time when it was last tried.
     pub(crate) fn looks_alive(&self, destination: Destination) -> bool {
         let known = self.known.get(&destination);
-        matches!(known, Some(known) if matches!(known.state, State::Answers { .. }))
+        matches!(known, Some(known) if matches!(known.state, State::Answers))
     }
 
-    /// How long an attempt may take: the usual time, or longer for one that is known to be slow and alive.
-    pub(crate) fn patience(&self, destination: Destination, usual: Duration) -> Duration {
+    /// How long to wait for one that is slow and alive, if it is one.
+    pub(crate) fn patience(&self, destination: Destination) -> Option<Duration> {
         match self.known.get(&destination).map(|known| &known.state) {
-            Some(State::Answers { took }) => usual.max(*took * PATIENCE),
-            _ => usual,
+            Some(State::Silent { took, .. }) => took.map(|took| took * PATIENCE),
+            _ => None,
         }
     }
 
@@ -94,6 +103,7 @@ impl Memory {
         let silent = State::Silent {
             probe: Some(if can_probe { now } else { now + FIRST_PAUSE }),
             pause: FIRST_PAUSE,
+            took: None,
         };
         self.put(destination, silent, now);
     }
@@ -103,27 +113,40 @@ impl Memory {
         let silent = State::Silent {
             probe: None,
             pause: FIRST_PAUSE,
+            took: None,
         };
         self.put(destination, silent, now);
     }
 
-    /// Something came back: a connection or a refusal.
+    /// It accepted a connection after so long.
     pub(crate) fn answered(&mut self, destination: Destination, took: Duration, now: Duration) {
         let used = self.known.get(&destination).map_or(now, |known| known.used);
-        self.put(destination, State::Answers { took }, used);
+        let state = if took <= self.usual {
+            State::Answers
+        } else {
+            let pause = self.pause(destination);
+            State::Silent {
+                probe: Some(now + pause),
+                pause: LONGEST_PAUSE.min(pause * 2),
+                took: Some(took),
+            }
+        };
+        self.put(destination, state, used);
     }
 
     /// A try by ourselves ended in silence.
     pub(crate) fn probe_was_silent(&mut self, destination: Destination, now: Duration) {
-        if let Some(known) = self.known.get_mut(&destination)
-            && let State::Silent { probe, pause } = &mut known.state
-        {
-            *probe = Some(now + *pause);
-            *pause = LONGEST_PAUSE.min(*pause * 2);
+        let pause = self.pause(destination);
+        if let Some(known) = self.known.get_mut(&destination) {
+            known.state = State::Silent {
+                probe: Some(now + pause),
+                pause: LONGEST_PAUSE.min(pause * 2),
+                took: None,
+            };
         }
     }
 
-    /// Nobody can try this one but the next program.
+    /// It refused: neither silent nor of any use. Or nobody can try it but the next program.
     pub(crate) fn forget(&mut self, destination: Destination) {
         self.known.remove(&destination);
     }
@@ -147,9 +170,16 @@ impl Memory {
     pub(crate) fn deadline(&self) -> Option<Duration> {
         let due = |known: &Known| match known.state {
             State::Silent { probe, .. } => probe,
-            State::Answers { .. } => None,
+            State::Answers => None,
         };
         self.known.values().filter_map(due).min()
+    }
+
+    fn pause(&self, destination: Destination) -> Duration {
+        match self.known.get(&destination).map(|known| &known.state) {
+            Some(State::Silent { pause, .. }) => *pause,
+            _ => FIRST_PAUSE,
+        }
     }
 
     fn put(&mut self, destination: Destination, state: State, used: Duration) {
@@ -183,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_silent_destination_is_remembered_and_tried_again_by_us() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(USUAL);
         assert!(!memory.is_silent(destination(1), at(0)));
         memory.gave_up(destination(1), true, at(1));
         assert!(memory.is_silent(destination(1), at(1)));
@@ -201,21 +231,34 @@ mod tests {
     }
 
     #[test]
-    fn one_that_answers_again_is_no_longer_refused_and_gets_more_time() {
-        let mut memory = Memory::default();
+    fn one_that_answers_again_is_no_longer_refused() {
+        let mut memory = Memory::new(USUAL);
         memory.gave_up(destination(1), true, at(0));
-        memory.answered(destination(1), Duration::from_millis(600), at(1));
+        memory.answered(destination(1), Duration::from_millis(20), at(1));
         assert!(!memory.is_silent(destination(1), at(1)));
         assert!(memory.looks_alive(destination(1)));
-        assert_eq!(memory.patience(destination(1), USUAL), Duration::from_millis(1800));
-        memory.answered(destination(1), Duration::from_millis(20), at(2));
-        assert_eq!(memory.patience(destination(1), USUAL), USUAL);
         assert_eq!(memory.deadline(), None);
+        memory.forget(destination(1));
+        assert!(!memory.looks_alive(destination(1)));
+    }
+
+    #[test]
+    fn one_that_answers_late_is_slow_and_is_tried_again_too() {
+        let mut memory = Memory::new(USUAL);
+        memory.gave_up(destination(1), true, at(0));
+        assert_eq!(memory.patience(destination(1)), None);
+        assert_eq!(memory.poll_probe(at(0)), Some(destination(1)));
+        memory.answered(destination(1), Duration::from_millis(600), at(1));
+        assert!(memory.is_silent(destination(1), at(1)) && !memory.looks_alive(destination(1)));
+        assert_eq!(memory.patience(destination(1)), Some(Duration::from_millis(1800)));
+        assert_eq!(memory.poll_probe(at(11)), Some(destination(1)));
+        memory.probe_was_silent(destination(1), at(19));
+        assert_eq!(memory.patience(destination(1)), None, "it has become silent");
     }
 
     #[test]
     fn what_nobody_wants_is_forgotten() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(USUAL);
         memory.gave_up(destination(1), true, at(0));
         assert!(memory.is_silent(destination(1), at(500)));
         assert!(memory.is_silent(destination(1), at(1000)), "it was wanted meanwhile");
@@ -226,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_suspect_is_silent_while_it_is_being_tried() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(USUAL);
         memory.suspect(destination(1), at(0));
         assert!(memory.looks_silent(destination(1)));
         assert_eq!(memory.poll_probe(at(5)), None, "a try is under way");
@@ -236,7 +279,7 @@ mod tests {
 
     #[test]
     fn one_in_another_network_is_left_to_the_next_program_after_a_while() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(USUAL);
         memory.gave_up(destination(1), false, at(0));
         assert_eq!(memory.poll_probe(at(9)), None);
         assert_eq!(memory.poll_probe(at(10)), Some(destination(1)));
@@ -246,7 +289,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(USUAL);
         for number in 0..3000 {
             memory.gave_up(destination(number), true, Duration::from_millis(number.into()));
         }

@@ -14,7 +14,9 @@ pub(crate) fn process_of(thread: u32) -> Option<u32> {
 /// The name of the program, at most 15 octets of it.
 pub(crate) fn name_of(process: u32) -> String {
     let name = fs::read(format!("/proc/{process}/comm")).unwrap_or_default();
-    String::from_utf8_lossy(&name).trim_end().to_owned()
+    let name = String::from_utf8_lossy(&name);
+    // It goes to terminals, and is whatever the program likes.
+    name.trim_end().replace(char::is_control, "?")
 }
 
 /// Whether a process stands still because of a signal.

@@ -33,23 +33,27 @@ pub(crate) enum PassedBy {
 impl PassedBy {
     /// What a user is told at the end.
     fn note(self, count: u64, program: &str) -> String {
+        let times = match count {
+            1 => "once".to_owned(),
+            count => format!("{count} times"),
+        };
         match self {
             Self::IoUring => format!(
-                "`{program}` set up io_uring {count} times: connections made through it are not seen; --no-io-uring makes \
+                "`{program}` set up io_uring ({times}): connections made through it are not seen; --no-io-uring makes \
                  programs do without"
             ),
             Self::Setuid => format!(
-                "`{program}` is marked to run with more privileges, and ran without them ({count} times): the kernel does not \
+                "`{program}` is marked to run with more privileges, and ran without them ({times}): the kernel does not \
                  grant any to a program that is watched"
             ),
             Self::Foreign => {
-                format!("`{program}` is a 32-bit program: its connections were let through unwatched ({count} times)")
+                format!("`{program}` is a 32-bit program: its connections were let through unwatched ({times})")
             }
             Self::Unreadable => {
-                format!("`{program}` does not let others look at it: its connections were let through unwatched ({count} times)")
+                format!("`{program}` does not let others look at it: its connections were let through unwatched ({times})")
             }
             Self::LookUp => format!(
-                "look-ups of `{program}` could not be steered ({count} times): a missing answer costs it what it would without us"
+                "look-ups of `{program}` could not be steered ({times}): a missing answer costs it what it would without us"
             ),
         }
     }

@@ -115,7 +115,6 @@ struct Waiting {
     client: Option<Client>,
     process: u32,
     server: SocketAddr,
-    transport: Transport,
     octets: Vec<u8>,
     /// `None` if the octets are nothing that we understand; they go through all the same.
     query: Option<Query>,
@@ -178,7 +177,6 @@ impl Stub {
                 client: Some(asked.client),
                 process: asked.process,
                 server: asked.server,
-                transport: asked.transport,
                 octets: asked.octets.to_vec(),
                 query,
                 asked: now,

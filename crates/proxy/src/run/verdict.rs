@@ -28,7 +28,7 @@ pub struct Prefix {
 pub(crate) enum Verdict {
     /// Not ours: the call goes through untouched.
     LetGo(LetGo),
-    /// Known to be silent, with something to fall back to: fails at once.
+    /// Known to be silent or slow, with something to fall back to: fails at once.
     Refuse,
     /// Is tried for this long.
     Watch(Duration),
@@ -75,24 +75,31 @@ impl Policy {
         if !self.watches(address) {
             return Verdict::LetGo(LetGo::NotWatched);
         }
-        let usual = match company {
+        let mut usual = self.give_up;
+        let mut is_better = false;
+        match company {
             Company::Known(others) => {
-                let beside = |other: &IpAddr| Destination {
+                let beside = others.iter().map(|other| Destination {
                     address: (*other, destination.address.port()).into(),
                     ..destination
-                };
-                if !others.iter().any(|other| !memory.looks_silent(beside(other))) {
+                });
+                let beside: Vec<Destination> = beside.collect();
+                if beside.iter().all(|other| memory.looks_silent(*other)) {
                     return Verdict::LetGo(LetGo::NothingElse);
                 }
-                self.give_up
+                is_better = beside.iter().any(|other| memory.looks_alive(*other));
             }
-            Company::Unknown if self.sees_names => self.give_up.max(UNKNOWN_COMPANY),
-            Company::Unknown => self.give_up,
-        };
-        if memory.is_silent(destination, now) {
-            return Verdict::Refuse;
+            Company::Unknown if self.sees_names => usual = usual.max(UNKNOWN_COMPANY),
+            Company::Unknown => {}
         }
-        Verdict::Watch(memory.patience(destination, usual))
+        if !memory.is_silent(destination, now) {
+            return Verdict::Watch(usual);
+        }
+        match memory.patience(destination) {
+            // Slow and alive, and nothing else is known to be better.
+            Some(patience) if !is_better => Verdict::Watch(usual.max(patience)),
+            _ => Verdict::Refuse,
+        }
     }
 }
 
@@ -185,7 +192,7 @@ mod tests {
 
     #[test]
     fn ipv6_is_given_up_when_there_is_something_else() {
-        let memory = &mut Memory::default();
+        let memory = &mut Memory::new(GIVE_UP);
         let company = with(&["192.0.2.1"]);
         assert_eq!(verdict("2001:db8::1", &company, memory), Verdict::Watch(GIVE_UP));
         let company = with(&["2001:db8::2"]);
@@ -198,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_only_address_is_left_alone_even_if_it_is_silent() {
-        let memory = &mut Memory::default();
+        let memory = &mut Memory::new(GIVE_UP);
         let nothing_else = Verdict::LetGo(LetGo::NothingElse);
         assert_eq!(verdict("2001:db8::1", &with(&[]), memory), nothing_else);
         memory.gave_up(to("2001:db8::1"), true, NOW);
@@ -207,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_last_of_several_ipv6_addresses_is_left_alone() {
-        let memory = &mut Memory::default();
+        let memory = &mut Memory::new(GIVE_UP);
         memory.gave_up(to("2001:db8::1"), true, NOW);
         assert_eq!(
             verdict("2001:db8::2", &with(&["2001:db8::1"]), memory),
@@ -220,21 +227,31 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_one_is_refused_at_once_and_a_slow_one_gets_time() {
-        let memory = &mut Memory::default();
-        let company = with(&["192.0.2.1"]);
+    fn a_silent_one_is_refused_at_once() {
+        let memory = &mut Memory::new(GIVE_UP);
         memory.gave_up(to("2001:db8::1"), true, NOW);
-        assert_eq!(verdict("2001:db8::1", &company, memory), Verdict::Refuse);
+        assert_eq!(verdict("2001:db8::1", &with(&["192.0.2.1"]), memory), Verdict::Refuse);
+        assert_eq!(verdict("2001:db8::1", &Company::Unknown, memory), Verdict::Refuse);
+    }
+
+    #[test]
+    fn a_slow_one_gets_time_unless_another_is_known_to_be_better() {
+        let memory = &mut Memory::new(GIVE_UP);
+        let company = with(&["192.0.2.1"]);
         memory.answered(to("2001:db8::1"), Duration::from_millis(400), NOW);
+        let patient = Verdict::Watch(Duration::from_millis(1200));
+        assert_eq!(verdict("2001:db8::1", &company, memory), patient);
         assert_eq!(
-            verdict("2001:db8::1", &company, memory),
-            Verdict::Watch(Duration::from_millis(1200))
+            verdict("2001:db8::1", &Company::Unknown, memory),
+            Verdict::Watch(UNKNOWN_COMPANY),
         );
+        memory.answered(to("192.0.2.1"), Duration::from_millis(20), NOW);
+        assert_eq!(verdict("2001:db8::1", &company, memory), Verdict::Refuse);
     }
 
     #[test]
     fn a_literal_survives_one_lost_syn() {
-        let memory = &mut Memory::default();
+        let memory = &mut Memory::new(GIVE_UP);
         assert_eq!(
             verdict("2001:db8::1", &Company::Unknown, memory),
             Verdict::Watch(UNKNOWN_COMPANY)
@@ -252,7 +269,7 @@ mod tests {
 
     #[test]
     fn ipv4_and_local_addresses_are_not_watched_unless_listed() {
-        let memory = &mut Memory::default();
+        let memory = &mut Memory::new(GIVE_UP);
         let company = with(&["2001:db8::1"]);
         for address in ["192.0.2.1", "::ffff:192.0.2.1", "::1", "127.0.0.1", "::", "ff02::1"] {
             assert_eq!(

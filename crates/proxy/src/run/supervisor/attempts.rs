@@ -1,4 +1,8 @@
 //! Connects: those that are tried for a program, and those that we try to find out what is alive.
+//!
+//! An attempt whose name has other addresses is given up only when one of these has accepted a connection of ours: a
+//! destination that is slow and the only one that works must not be lost. So the others are tried, in the background, as soon
+//! as an attempt has been silent for a while.
 
 use super::super::kernel::{self, Handshake, Kind, Notification, Reply};
 use super::super::memory::{Destination, Memory};
@@ -18,7 +22,9 @@ use std::time::{Duration, SystemTime};
 /// How long a try of our own may take: SYNs go out at 0, 1, 3 and 7 s.
 const PROBE: Duration = Duration::from_secs(8);
 /// No more tries of our own than these at once.
-const PROBES: usize = 64;
+const PROBES: usize = 256;
+/// No more other addresses of one family than these are tried for one attempt.
+const OTHERS: usize = 4;
 /// Results that could not be told, because a signal came in between; the program asks again.
 const UNTOLD: usize = 256;
 
@@ -47,11 +53,14 @@ struct Attempt {
     octets: Vec<u8>,
     waits: Waits,
     started: Duration,
-    give_up_at: Duration,
+    /// When to give up; `None` once that time is over and nothing better has shown up.
+    give_up_at: Option<Duration>,
+    /// The name's other addresses.
+    others: Vec<Destination>,
     /// When the program itself wants to stop waiting (SO_SNDTIMEO).
     send_timeout_at: Option<Duration>,
-    /// When to look whether the name's other IPv6 addresses are any better.
-    siblings_at: Option<Duration>,
+    /// When to look whether the others are any better.
+    others_at: Option<Duration>,
     place: Place,
 }
 
@@ -77,8 +86,8 @@ impl Attempts {
     pub(super) fn new(policy: Policy) -> io::Result<Self> {
         let network = kernel::network(&kernel::stream_socket(false)?).unwrap_or(0);
         Ok(Self {
+            memory: Memory::new(policy.give_up),
             policy,
-            memory: Memory::default(),
             names: Names::default(),
             races: Races::default(),
             network,
@@ -163,16 +172,17 @@ impl Attempts {
             self.races.end(place, Outcome::PassedOn, now);
             return Some(Reply::Continue);
         }
-        let has_siblings = matches!(&company, Company::Known(others) if others.iter().any(IpAddr::is_ipv6));
+        let others = self.others(destination, &company);
         let mut attempt = Attempt {
             cookie,
             destination,
             octets,
             waits: Waits::Polls,
             started: now,
-            give_up_at: now + limit,
+            give_up_at: Some(now + limit),
             send_timeout_at: None,
-            siblings_at: has_siblings.then(|| now + limit * 2 / 5),
+            others_at: (!others.is_empty()).then(|| now + self.policy.give_up * 2 / 5),
+            others,
             place,
             socket,
         };
@@ -262,15 +272,29 @@ impl Attempts {
         self.names.company(address, now)
     }
 
+    /// The other addresses under the names of this one, as far as we can try them.
+    fn others(&self, destination: Destination, company: &Company) -> Vec<Destination> {
+        let Company::Known(others) = company else {
+            return Vec::new();
+        };
+        if destination.network != self.network {
+            return Vec::new();
+        }
+        let port = destination.address.port();
+        let of_family = |is_v6: bool| {
+            let others = others.iter().filter(move |other| other.is_ipv6() == is_v6);
+            others.take(OTHERS).map(move |other| Destination {
+                address: (*other, port).into(),
+                ..destination
+            })
+        };
+        of_family(true).chain(of_family(false)).collect()
+    }
+
     /// A socket is ready; `false` if it is none of ours.
     pub(super) fn handle_ready(&mut self, token: u64, shared: &mut Shared) -> bool {
-        if let Some(probe) = self.probes.get(&token) {
-            if kernel::handshake(&probe.socket) == Handshake::Waiting {
-                let _still_there = shared.poller.again(probe.socket.as_fd(), token);
-            } else if let Some(probe) = self.probes.remove(&token) {
-                let now = shared.now();
-                self.memory.answered(probe.destination, now.saturating_sub(probe.started), now);
-            }
+        if self.probes.contains_key(&token) {
+            self.probe_is_ready(token, shared);
             return true;
         }
         let Some(attempt) = self.attempts.get(&token) else {
@@ -291,11 +315,13 @@ impl Attempts {
             return;
         };
         let now = shared.now();
-        self.memory
-            .answered(attempt.destination, now.saturating_sub(attempt.started), now);
-        let mut outcome = match state {
-            Handshake::Done => Outcome::Connected,
-            _ => Outcome::Failed(0),
+        let mut outcome = if state == Handshake::Done {
+            let took = now.saturating_sub(attempt.started);
+            self.memory.answered(attempt.destination, took, now);
+            Outcome::Connected
+        } else {
+            self.memory.forget(attempt.destination);
+            Outcome::Failed(0)
         };
         if let Waits::Blocked(id) = attempt.waits {
             if !shared.listener.is_valid(id) {
@@ -334,7 +360,7 @@ impl Attempts {
 
     /// When [`Self::handle_time`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let attempts = self.attempts.values().map(Attempt::deadline);
+        let attempts = self.attempts.values().filter_map(Attempt::deadline);
         let probes = self.probes.values().map(|probe| probe.started + PROBE);
         let others = [self.memory.deadline(), self.races.deadline()];
         attempts.chain(probes).chain(others.into_iter().flatten()).min()
@@ -346,7 +372,7 @@ impl Attempts {
         let due: Vec<u64> = self
             .attempts
             .iter()
-            .filter(|(_, attempt)| attempt.deadline() <= now)
+            .filter(|(_, attempt)| attempt.deadline().is_some_and(|deadline| deadline <= now))
             .map(|(token, _)| *token)
             .collect();
         for token in due {
@@ -392,11 +418,9 @@ impl Attempts {
         let Some(attempt) = self.attempts.get_mut(&token) else {
             return;
         };
-        if attempt.give_up_at <= now {
-            match kernel::handshake(&attempt.socket) {
-                Handshake::Waiting => self.give_up(token, shared, now),
-                state => self.came_back(token, state, shared),
-            }
+        if attempt.give_up_at.is_some_and(|at| at <= now) {
+            attempt.give_up_at = None;
+            self.give_up_for_better(token, shared, now);
             return;
         }
         if attempt.send_timeout_at.is_some_and(|at| at <= now) {
@@ -407,14 +431,64 @@ impl Attempts {
                 shared.listener.reply(id, Reply::Error(libc::EINPROGRESS));
             }
         }
-        if attempt.siblings_at.is_some_and(|at| at <= now) {
-            attempt.siblings_at = None;
-            let destination = attempt.destination;
-            for sibling in self.siblings(destination, now) {
-                if !self.memory.looks_alive(sibling) && !self.memory.looks_silent(sibling) {
-                    self.probe(sibling, shared, now);
+        if attempt.others_at.is_some_and(|at| at <= now) {
+            if self.probes.len() + attempt.others.len() > PROBES {
+                // Too many at once: a little later, then.
+                attempt.others_at = Some(now + self.policy.give_up * 2 / 5);
+                return;
+            }
+            attempt.others_at = None;
+            for other in attempt.others.clone() {
+                if !self.memory.looks_alive(other) && !self.memory.looks_silent(other) {
+                    self.probe(other, shared, now);
                 }
             }
+        }
+    }
+
+    /// The time of an attempt is over: gives it up if one of the others is known to answer, or if there are none that we
+    /// could try.
+    fn give_up_for_better(&mut self, token: u64, shared: &Shared, now: Duration) {
+        let Some(attempt) = self.attempts.get(&token) else {
+            return;
+        };
+        let is_better = attempt.others.is_empty()
+            || attempt.others.iter().any(|other| self.memory.looks_alive(*other));
+        if !is_better {
+            return;
+        }
+        match kernel::handshake(&attempt.socket) {
+            Handshake::Waiting => self.give_up(token, shared, now),
+            state => self.came_back(token, state, shared),
+        }
+    }
+
+    /// A try of our own came back.
+    fn probe_is_ready(&mut self, token: u64, shared: &Shared) {
+        let Some(probe) = self.probes.get(&token) else {
+            return;
+        };
+        let state = kernel::handshake(&probe.socket);
+        if state == Handshake::Waiting {
+            let _still_there = shared.poller.again(probe.socket.as_fd(), token);
+            return;
+        }
+        let (destination, started) = (probe.destination, probe.started);
+        self.probes.remove(&token);
+        if state == Handshake::Failed {
+            self.memory.forget(destination);
+            return;
+        }
+        let now = shared.now();
+        self.memory.answered(destination, now.saturating_sub(started), now);
+        let overdue: Vec<u64> = self
+            .attempts
+            .iter()
+            .filter(|(_, it)| it.give_up_at.is_none() && it.others.contains(&destination))
+            .map(|(token, _)| *token)
+            .collect();
+        for token in overdue {
+            self.give_up_for_better(token, shared, now);
         }
     }
 
@@ -436,32 +510,17 @@ impl Attempts {
         let can_probe = destination.network == self.network;
         self.memory.gave_up(destination, can_probe, now);
         self.races.end(attempt.place, Outcome::GivenUp, now);
-        // Siblings that have been silent all the while would only cost the program the same again.
-        for sibling in self.siblings(destination, now) {
+        // Others that have been silent all the while would only cost the program the same again.
+        for other in attempt.others.iter().filter(|it| self.policy.watches(it.address.ip())) {
             let tried = self
                 .probes
                 .values()
-                .find(|probe| probe.destination == sibling)
+                .find(|probe| probe.destination == *other)
                 .map(|probe| now.saturating_sub(probe.started));
             if tried.is_some_and(|tried| tried >= self.policy.give_up / 2) {
-                self.memory.suspect(sibling, now);
+                self.memory.suspect(*other, now);
             }
         }
-    }
-
-    /// The other IPv6 addresses of the names that an address has.
-    fn siblings(&self, destination: Destination, now: Duration) -> Vec<Destination> {
-        let Company::Known(others) = self.names.company(destination.address.ip(), now) else {
-            return Vec::new();
-        };
-        let port = destination.address.port();
-        let watched = others.into_iter().filter(|other| self.policy.watches(*other));
-        watched
-            .map(|other| Destination {
-                address: (other, port).into(),
-                ..destination
-            })
-            .collect()
     }
 
     /// Tries a destination ourselves; `false` if that is not possible.
@@ -502,8 +561,8 @@ impl Attempts {
 }
 
 impl Attempt {
-    fn deadline(&self) -> Duration {
-        let earlier = [self.send_timeout_at, self.siblings_at];
-        earlier.into_iter().flatten().fold(self.give_up_at, Duration::min)
+    fn deadline(&self) -> Option<Duration> {
+        let times = [self.give_up_at, self.send_timeout_at, self.others_at];
+        times.into_iter().flatten().min()
     }
 }
