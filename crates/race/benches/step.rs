@@ -78,7 +78,10 @@ impl World {
         };
         Self {
             name: Name::new("www.example.com").expect("a host name"),
-            config: Config { total_attempts: usize::MAX, ..Config::default() },
+            config: Config {
+                total_attempts: usize::MAX,
+                ..Config::default()
+            },
             v6: Answer::addresses((1..=addresses).map(v6)),
             v4: Answer::addresses((1..=addresses).map(v4)),
         }
@@ -92,8 +95,14 @@ impl World {
         let mut steps = 1;
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         let clock = Clock::now();
-        let mut race =
-            Race::new(Target::tcp(name, 443), config, Network::dual_stack(), 1, now).expect("valid");
+        let mut race = Race::new(
+            Target::tcp(name, 443),
+            config,
+            Network::dual_stack(),
+            1,
+            now,
+        )
+        .expect("valid");
         for place in &mut questions {
             steps += 1;
             if let Some(Output::Query { id, kind, .. }) = race.next(now) {
@@ -102,10 +111,17 @@ impl World {
         }
         now += Duration::from_millis(20);
         for (query, kind) in questions.into_iter().flatten() {
-            let answer = if kind == QueryType::Aaaa { &self.v6 } else { &self.v4 };
-            let input = Input::Answer { query, answer: answer.clone() };
+            let answer = if kind == QueryType::Aaaa {
+                &self.v6
+            } else {
+                &self.v4
+            };
+            let input = Input::Answer {
+                query,
+                answer: answer.clone(),
+            };
             steps += 1;
-            let _ = black_box(race.input(input, now));
+            black_box(race.input(input, now)).expect("the question was asked");
         }
         let mut over = false;
         let mut due: Option<(AttemptId, bool)> = None;
@@ -121,19 +137,20 @@ impl World {
                     steps += 1;
                     let input = match (course, due.take()) {
                         (Course::Healthy, Some((attempt, _)))
-                        | (Course::Fallback, Some((attempt, true))) => {
-                            Input::Succeeded { attempt }
-                        }
+                        | (Course::Fallback, Some((attempt, true))) => Input::Succeeded { attempt },
                         (Course::Refused, Some((attempt, _))) => {
                             let error = AttemptError::new(AttemptErrorKind::Refused, "");
                             Input::Failed { attempt, error }
                         }
                         _ => {
-                            now = race.deadline().expect("a race that is not over waits").max(now);
+                            now = race
+                                .deadline()
+                                .expect("a race that is not over waits")
+                                .max(now);
                             continue;
                         }
                     };
-                    let _ = black_box(race.input(input, now));
+                    black_box(race.input(input, now)).expect("the attempt runs");
                 }
             }
         }
@@ -172,11 +189,22 @@ fn main() {
     }
     let few = World::new(1).run(Course::Healthy);
     let many = World::new(257).run(Course::Healthy);
-    println!("{:<44} {:>10} {:>10}", "healthy, 2 addresses: allocations a race", few.allocations, "-");
+    println!(
+        "{:<44} {:>10} {:>10}",
+        "healthy, 2 addresses: allocations a race", few.allocations, "-"
+    );
     // Two lists double as they grow: that is not a cost per address, but it is shown.
     let more = many.allocations.saturating_sub(few.allocations);
-    println!("{:<44} {:>10.3} {:>10}", "allocations per untried address", per(more, 512), "0");
-    println!("{:<44} {:>10} {:>10}", "  of 512 more addresses, in all", more, "-");
+    println!(
+        "{:<44} {:>10.3} {:>10}",
+        "allocations per untried address",
+        per(more, 512),
+        "0"
+    );
+    println!(
+        "{:<44} {:>10} {:>10}",
+        "  of 512 more addresses, in all", more, "-"
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small counts")]

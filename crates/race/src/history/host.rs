@@ -247,3 +247,104 @@ fn next_probe(
         .min(settings.lifetime);
     now + chance.spread(least, address, now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chance() -> Chance<'static> {
+        let inside = Boundary {
+            partition: 0x1234_5678,
+            context: 0x9abc,
+        };
+        Chance {
+            seed: 0xfeed,
+            inside,
+            host: "www.example",
+            port: 443,
+        }
+    }
+
+    fn spread(chance: Chance<'_>, address: &str, millis: u64) -> Duration {
+        let now = Instant::from_millis(millis);
+        chance.spread(Duration::from_secs(60), address.parse().unwrap(), now)
+    }
+
+    #[test]
+    fn c10_dice_are_the_same_on_every_machine() {
+        // Figures of this implementation: recorded races have to replay.
+        assert_eq!(
+            spread(chance(), "2001:db8::1", 5),
+            Duration::from_nanos(84_415_869_504)
+        );
+        assert_eq!(
+            spread(chance(), "192.0.2.1", 5),
+            Duration::from_nanos(90_878_999_592)
+        );
+    }
+
+    #[test]
+    fn c10_dice_depend_on_everything_that_they_are_for() {
+        let rolls = [
+            spread(chance(), "2001:db8::1", 5),
+            spread(chance(), "2001:db8::2", 5),
+            spread(chance(), "2001:db9::1", 5),
+            spread(chance(), "2001:db8::1", 6),
+            spread(
+                Chance {
+                    seed: 1,
+                    ..chance()
+                },
+                "2001:db8::1",
+                5,
+            ),
+            spread(
+                Chance {
+                    port: 80,
+                    ..chance()
+                },
+                "2001:db8::1",
+                5,
+            ),
+            spread(
+                Chance {
+                    host: "www.example.net",
+                    ..chance()
+                },
+                "2001:db8::1",
+                5,
+            ),
+            spread(
+                Chance {
+                    inside: Boundary {
+                        partition: 1,
+                        context: 0x9abc,
+                    },
+                    ..chance()
+                },
+                "2001:db8::1",
+                5,
+            ),
+            spread(
+                Chance {
+                    inside: Boundary {
+                        partition: 0x1234_5678,
+                        context: 1,
+                    },
+                    ..chance()
+                },
+                "2001:db8::1",
+                5,
+            ),
+        ];
+        for (index, roll) in rolls.iter().enumerate() {
+            assert!(!rolls[..index].contains(roll), "{rolls:?}");
+            assert!((Duration::from_secs(60)..Duration::from_secs(120)).contains(roll));
+        }
+        let shouted = Chance {
+            host: "WWW.example",
+            ..chance()
+        };
+        assert_eq!(spread(shouted, "2001:db8::1", 5), rolls[0]);
+    }
+}
