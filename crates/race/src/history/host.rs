@@ -173,7 +173,6 @@ impl Host {
                 at: now,
                 outcome: ending.outcome,
             };
-            let times = path.silent.map_or(0, |silent| silent.times);
             match ending.outcome {
                 Outcome::Connected { round_trip } => {
                     path.used = true;
@@ -186,10 +185,10 @@ impl Host {
                 }
                 Outcome::Failed => path.silent = None,
                 Outcome::Silent { waited } if enough.is_some_and(|enough| waited >= enough) => {
-                    path.go_silent(times + 1, settings, chance, now);
+                    path.go_silent(settings, chance, now);
                 }
                 Outcome::Silent { .. } => {}
-                Outcome::Stalled => path.go_silent(times + 1, settings, chance, now),
+                Outcome::Stalled => path.go_silent(settings, chance, now),
             }
         }
     }
@@ -221,7 +220,11 @@ impl Host {
 }
 
 impl Path {
-    fn go_silent(&mut self, times: u32, settings: &Settings, chance: Chance<'_>, now: Instant) {
+    fn go_silent(&mut self, settings: &Settings, chance: Chance<'_>, now: Instant) {
+        let times = self
+            .silent
+            .map_or(0, |silent| silent.times)
+            .saturating_add(1);
         self.round_trip = None;
         self.silent = Some(Silent {
             times,
