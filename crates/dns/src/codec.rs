@@ -27,11 +27,17 @@ pub(crate) fn data_of(rtype: Rtype, parsed: &ParsedData<'_>) -> Option<Data> {
             preference: mx.preference(),
             exchange: Name::from_domain(mx.exchange()),
         },
-        AllRecordData::Txt(txt) => Data::Txt(
-            txt.iter_charstrs()
+        AllRecordData::Txt(txt) => {
+            let mut strings: Vec<Vec<u8>> = txt
+                .iter_charstrs()
                 .map(|string| string.as_slice().to_vec())
-                .collect(),
-        ),
+                .collect();
+            // There has to be one (RFC 1035 3.3.14); who sends none means nothing else than an empty one.
+            if strings.is_empty() {
+                strings.push(Vec::new());
+            }
+            Data::Txt(strings)
+        }
         AllRecordData::Soa(soa) => Data::Soa(Soa {
             mname: Name::from_domain(soa.mname()),
             rname: Name::from_domain(soa.rname()),

@@ -469,3 +469,13 @@ proptest! {
         fuzz::message(&octets);
     }
 }
+
+#[test]
+fn a_text_record_without_a_string_reads_as_one_empty_string() {
+    // Found by a fuzzer: it was written as that, and then read as something else.
+    let mut octets = vec![0, 0, 0x80, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    octets.extend([0, 0, 16, 0, 1, 0, 0, 0, 0, 0, 0]);
+    fuzz::message(&octets);
+    let response = Response::parse(&octets).unwrap();
+    assert_eq!(response.answer[0].data, Data::Txt(vec![vec![]]));
+}
