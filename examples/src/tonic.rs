@@ -3,7 +3,7 @@
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::http::uri::PathAndQuery;
+use hyper::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 use twinstack_dial::{Connector, Dialer};

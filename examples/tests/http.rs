@@ -1,5 +1,6 @@
 //! hyper, reqwest and tonic against servers of hyper's.
 
+#[path = "support/shared.rs"]
 mod support;
 
 use bytes::Bytes;

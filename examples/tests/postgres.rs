@@ -1,5 +1,6 @@
 //! tokio-postgres against a server that speaks just enough of the protocol to log in and to answer one row.
 
+#[path = "support/shared.rs"]
 mod support;
 
 use std::time::{Duration, Instant};

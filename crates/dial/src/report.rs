@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use twinstack_race::text;
 use twinstack_race::{
     AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Outcome, Output, QueryId, Race, What,
 };
@@ -121,6 +122,40 @@ impl RaceReport {
     /// The timeline, as the machine wrote it.
     pub fn events(&self) -> &[Event] {
         self.race.events()
+    }
+
+    /// The race as text: everything that it was started with and everything that happened, to be sent with a bug report
+    /// and [replayed](Self::replay).
+    pub fn record(&self) -> String {
+        text::print(&self.race)
+    }
+
+    /// Runs a recorded race again, without clock, network or resolver, and gives its report.
+    ///
+    /// An error means that the text cannot be read, or that the machine decides otherwise than it did then.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let port = listener.local_addr()?.port();
+    /// use twinstack_dial::RaceReport;
+    ///
+    /// let report = twinstack_dial::connect(("localhost", port)).await?.report;
+    /// let text = report.record();
+    /// let again = RaceReport::replay(&text)?;
+    /// assert_eq!(again.attempts(), report.attempts());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replay(recorded: &str) -> Result<Self, ReplayError> {
+        let read = text::parse(recorded).map_err(|error| ReplayError(error.to_string()))?;
+        let recording = read.first().ok_or_else(|| ReplayError("there is no race in it".to_owned()))?;
+        let race = recording
+            .replay(text::Clock::AsRecorded)
+            .map_err(|error| ReplayError(error.to_string()))?;
+        let ended = race.outcome().map_or(Instant::ZERO, |(at, _)| *at);
+        Ok(Self::new(race, ended.since(Instant::ZERO)))
     }
 
     /// From the start of the race to its end.
@@ -308,6 +343,11 @@ impl fmt::Display for RaceReport {
         }
     }
 }
+
+/// Why a recorded race does not run again as it did: the line and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ReplayError(String);
 
 fn query_of(queries: &mut [QueryReport], id: QueryId) -> Option<&mut QueryReport> {
     queries.iter_mut().find(|query| query.id == id.0)

@@ -1,10 +1,14 @@
 //! Dials over loopback: real sockets, a scripted resolver.
 
+#[path = "support/answers.rs"]
+mod answers;
+#[path = "support/shared.rs"]
 mod support;
 
+use answers::Answers;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
-use support::{Answers, listener, silent_listener};
+use support::{listener, silent_listener};
 use tokio::net::TcpStream;
 use twinstack_dial::{Dialer, Family, Resolver, SocketOptions};
 
@@ -133,7 +137,8 @@ async fn a_peer_that_accepts_and_stays_silent_is_no_winner() {
 
 #[tokio::test]
 async fn total_failure_lists_every_question_and_every_attempt() {
-    let port = support::closed_port().await;
+    // The port was free a moment ago, and nobody listens on it.
+    let port = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let answers = Answers::default().v4(&[V4, Ipv4Addr::new(127, 0, 0, 2)]).no_name(Family::V6);
     let error = dialer(answers).connect(("gone.test", port)).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);

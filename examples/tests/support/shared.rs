@@ -5,13 +5,13 @@ use std::time::Duration;
 use twinstack_dial::{Dialer, Family, Resolver};
 
 /// An IPv6 port that swallows every SYN, for as long as this lives.
-pub struct Dead {
+pub(crate) struct Dead {
     _listener: TcpListener,
     _filler: Vec<TcpStream>,
 }
 
 /// A port where IPv6 is dead and IPv4 has this listener.
-pub async fn half_dead() -> (Dead, tokio::net::TcpListener, u16) {
+pub(crate) async fn half_dead() -> (Dead, tokio::net::TcpListener, u16) {
     loop {
         let dead = dead();
         let port = dead._listener.local_addr().unwrap().port();
@@ -38,7 +38,7 @@ fn dead() -> Dead {
 }
 
 /// A dialer for which every name has both loopback addresses.
-pub fn dialer() -> Dialer {
+pub(crate) fn dialer() -> Dialer {
     let resolver = Resolver::blocking(|_, family| {
         Ok(match family {
             Family::V4 => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],

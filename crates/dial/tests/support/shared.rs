@@ -1,14 +1,11 @@
-//! What the tests share: listeners of every kind, and a resolver that does as it is told.
-#![expect(dead_code, reason = "each test binary uses its own part")]
+//! What the tests share: listeners of every kind.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use twinstack_dial::{Family, Resolver};
 
 /// Listens on one port of all these addresses, and keeps what connects.
-pub async fn listener(addresses: &[IpAddr]) -> (u16, Vec<Guard>) {
+pub(crate) async fn listener(addresses: &[IpAddr]) -> (u16, Vec<Guard>) {
     'ports: loop {
         let mut guards = Vec::new();
         let mut port = 0;
@@ -32,7 +29,7 @@ pub async fn listener(addresses: &[IpAddr]) -> (u16, Vec<Guard>) {
 /// A port where `silent` swallows every SYN and the others accept.
 ///
 /// A listener with room for one connection that nobody accepts from drops the SYNs of all who come after.
-pub async fn silent_listener(silent: IpAddr, others: &[IpAddr]) -> (u16, Vec<Guard>) {
+pub(crate) async fn silent_listener(silent: IpAddr, others: &[IpAddr]) -> (u16, Vec<Guard>) {
     loop {
         let (full, filler) = full_listener(silent);
         let port = full.local_addr().unwrap().port();
@@ -71,14 +68,8 @@ fn full_listener(address: IpAddr) -> (std::net::TcpListener, Vec<std::net::TcpSt
     (listener, filler)
 }
 
-/// A port that nobody listens on.
-pub async fn closed_port() -> u16 {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// Keeps a listener alive.
-pub enum Guard {
+pub(crate) enum Guard {
     Accepting(JoinHandle<()>),
     Full {
         _listener: std::net::TcpListener,
@@ -91,79 +82,5 @@ impl Drop for Guard {
         if let Self::Accepting(task) = self {
             task.abort();
         }
-    }
-}
-
-/// What the resolver says to every name.
-#[derive(Clone, Debug, Default)]
-pub struct Answers {
-    v4: Told<Ipv4Addr>,
-    v6: Told<Ipv6Addr>,
-}
-
-#[derive(Clone, Debug)]
-enum Told<A> {
-    Addresses(Vec<A>),
-    NoName,
-    Never,
-}
-
-impl<A> Default for Told<A> {
-    fn default() -> Self {
-        Self::Addresses(Vec::new())
-    }
-}
-
-impl<A: Copy + Into<IpAddr>> Told<A> {
-    fn tell(&self) -> io::Result<Vec<IpAddr>> {
-        match self {
-            Self::Addresses(addresses) => Ok(addresses.iter().copied().map(Into::into).collect()),
-            Self::NoName => Err(io::ErrorKind::NotFound.into()),
-            Self::Never => {
-                // As long as the C library's own patience.
-                std::thread::sleep(Duration::from_secs(10));
-                Err(io::ErrorKind::TimedOut.into())
-            }
-        }
-    }
-}
-
-impl Answers {
-    pub fn v4(mut self, addresses: &[Ipv4Addr]) -> Self {
-        self.v4 = Told::Addresses(addresses.to_vec());
-        self
-    }
-
-    pub fn v6(mut self, addresses: &[Ipv6Addr]) -> Self {
-        self.v6 = Told::Addresses(addresses.to_vec());
-        self
-    }
-
-    pub fn never(mut self, family: Family) -> Self {
-        match family {
-            Family::V4 => self.v4 = Told::Never,
-            Family::V6 => self.v6 = Told::Never,
-        }
-        self
-    }
-
-    pub fn no_name(mut self, family: Family) -> Self {
-        match family {
-            Family::V4 => self.v4 = Told::NoName,
-            Family::V6 => self.v6 = Told::NoName,
-        }
-        self
-    }
-
-    pub fn tell(&self, family: Family) -> io::Result<Vec<IpAddr>> {
-        match family {
-            Family::V4 => self.v4.tell(),
-            Family::V6 => self.v6.tell(),
-        }
-    }
-
-    pub fn resolver(&self) -> Resolver {
-        let answers = self.clone();
-        Resolver::blocking(move |_, family| answers.tell(family))
     }
 }
