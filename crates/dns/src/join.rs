@@ -6,7 +6,7 @@
 //! One address gets at most one code, the one to mend first: malformed before not-forward-confirmed before mismatch
 //! before generic. Several PTR records are fine as long as one of them leads back; those that do not are named as
 //! extras. Servers that disagree about the addresses of a target are a fault of that name and not of the PTR record: what
-//! one of them confirms is confirmed, and [`Judgement::disputed`] says so.
+//! one of them confirms is confirmed.
 
 mod explain;
 mod generic;
@@ -132,8 +132,6 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// Each target by itself, in the order of the answer.
     pub targets: Vec<(Name, TargetVerdict)>,
-    /// Targets that have the address at some servers and not at others.
-    pub disputed: Vec<Name>,
 }
 
 /// The verdict over an address.
@@ -200,11 +198,6 @@ pub fn judge(view: &ReverseView, expected: Option<&Name>) -> Judgement {
             .collect(),
         _ => Vec::new(),
     };
-    let disputed = targets
-        .iter()
-        .filter(|(name, verdict)| *verdict == TargetVerdict::Confirms && view.is_disputed(name))
-        .map(|(name, _)| name.clone())
-        .collect();
     let verdict = match &view.ptr {
         PtrOutcome::Unknown(why) => Verdict::Unknown(why.clone()),
         PtrOutcome::Missing => match view.misplaced.first() {
@@ -218,7 +211,6 @@ pub fn judge(view: &ReverseView, expected: Option<&Name>) -> Judgement {
         address: view.address,
         verdict,
         targets,
-        disputed,
     }
 }
 
@@ -229,15 +221,6 @@ impl ReverseView {
             .iter()
             .filter(move |(target, _)| target == name)
             .map(|(_, outcome)| outcome)
-    }
-
-    /// Whether a server says that the target does not have the address. One that failed says nothing.
-    fn is_disputed(&self, name: &Name) -> bool {
-        self.said(name).any(|outcome| match outcome {
-            AddressOutcome::Addresses(addresses) => !addresses.contains(&self.address),
-            AddressOutcome::NoSuchName => true,
-            AddressOutcome::Unknown(_) => false,
-        })
     }
 }
 

@@ -276,12 +276,6 @@ pub(crate) fn judge(
                 extras.join(", ")
             ));
         }
-        for name in &judged.disputed {
-            judgement.notes.push(format!(
-                "the servers of `{name}` disagree on whether it has {}; where it has, the PTR leads back",
-                reverse.address
-            ));
-        }
         if let Some(mut finding) = judged.finding() {
             finding.evidence = supporting
                 .into_iter()

@@ -311,20 +311,18 @@ fn servers_that_disagree_about_a_name_are_no_fault_of_its_ptr() {
         (addresses(&[]), addresses(&[V6])),
         (AddressOutcome::NoSuchName, addresses(&[V6])),
     ] {
-        let judgement = check(&at_two_servers(one, other), Some("www.lab.test"), None);
-        assert_eq!(judgement.disputed, [name("www.lab.test")]);
+        check(&at_two_servers(one, other), Some("www.lab.test"), None);
     }
 }
 
 #[test]
-fn a_server_that_fails_disputes_nothing() {
+fn a_server_that_fails_leaves_the_word_to_the_others() {
     let unknown = AddressOutcome::Unknown("SERVFAIL".to_owned());
-    let judgement = check(
+    check(
         &at_two_servers(unknown.clone(), addresses(&[V6])),
         None,
         None,
     );
-    assert!(judgement.disputed.is_empty());
     check(
         &at_two_servers(unknown, addresses(&[])),
         None,
@@ -344,5 +342,4 @@ fn an_address_that_no_server_knows_is_not_confirmed() {
         judgement.targets[0].1,
         TargetVerdict::Elsewhere(elsewhere.into())
     );
-    assert!(judgement.disputed.is_empty());
 }

@@ -86,6 +86,16 @@ const TYPES: [&str; 6] = ["AAAA", "A", "HTTPS", "MX", "TXT", "CNAME"];
 /// The questions to show: about the target, and about the names that its MX and CNAME records lead to.
 fn questions<'a>(answers: &'a [Answer], host: Option<&str>) -> Vec<&'a str> {
     let mut names: Vec<String> = host.into_iter().map(str::to_ascii_lowercase).collect();
+    let asked = || {
+        let questions = answers.iter().map(|answer| answer.question.as_str());
+        questions.filter_map(|question| Some(question.rsplit_once(' ')?.0))
+    };
+    // Of a short name the search list made a longer one.
+    if let Some(short) = host.filter(|host| !asked().any(|name| name == *host)) {
+        let longer = format!("{short}.");
+        let longer = asked().filter(|name| name.starts_with(&longer));
+        names.extend(longer.map(str::to_ascii_lowercase));
+    }
     let leads_on = |it: &&Answer| it.question.ends_with(" MX") || it.question.ends_with(" CNAME");
     for answer in answers.iter().filter(leads_on) {
         let targets = answer
