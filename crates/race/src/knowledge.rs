@@ -12,6 +12,8 @@ use core::time::Duration;
 /// What was known of one address when it came up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
+    /// How many times the network had changed by then.
+    pub network: u32,
     /// The address, as it is dialled.
     pub address: IpAddr,
     /// The source address towards it; `None` when there is no route (C6).
@@ -27,8 +29,11 @@ pub struct Fact {
 pub(crate) struct Knowledge {
     pub(crate) routes: Option<Box<dyn Routes + Send + Sync>>,
     pub(crate) memory: Option<Recollection>,
+    /// Those of networks that are gone are kept: they are part of the record.
     facts: Vec<Fact>,
     given: bool,
+    /// How many times the network has changed.
+    changes: u32,
 }
 
 impl Knowledge {
@@ -47,21 +52,21 @@ impl Knowledge {
         }
     }
 
-    /// Forgets what belongs to another network (C9).
+    /// The network is another one: what is remembered is another network's (C9).
     pub(crate) fn network_changed(&mut self) {
-        self.facts.clear();
         self.memory = None;
+        self.routes_changed();
     }
 
     /// The routes may be others; what is remembered stays.
-    pub(crate) fn routes_changed(&mut self) {
-        if !self.given {
-            self.facts.clear();
-        }
+    pub(crate) const fn routes_changed(&mut self) {
+        self.changes = self.changes.saturating_add(1);
     }
 
     pub(crate) fn about(&mut self, address: IpAddr, network: &Network, config: &Config) -> Fact {
-        if let Some(fact) = self.facts.iter().find(|fact| fact.address == address) {
+        let looked_up =
+            |fact: &&Fact| fact.address == address && fact.network == self.changes;
+        if let Some(fact) = self.facts.iter().find(looked_up) {
             return *fact;
         }
         let source = match &self.routes {
@@ -70,6 +75,7 @@ impl Knowledge {
         };
         let memory = self.memory.as_ref();
         let fact = Fact {
+            network: self.changes,
             address,
             source,
             memory: memory

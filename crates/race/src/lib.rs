@@ -61,6 +61,7 @@ mod race;
 mod resolve;
 pub mod rfc6724;
 mod target;
+pub mod text;
 mod time;
 
 pub use answer::{

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-/// A host name: ASCII, lower case, without white space. Cheap to clone.
+/// A host name: letters, digits, hyphens and underscores, in lower case. Cheap to clone.
 ///
 /// A trailing dot (which tells a resolver not to use its search list) is kept in [`Name::as_str`] and means nothing
 /// when names are compared.
@@ -22,7 +22,8 @@ impl Name {
         if bare.is_empty() {
             return Err(NameError::Empty);
         }
-        if let Some(at) = text.bytes().position(|byte| !byte.is_ascii_graphic()) {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if let Some(at) = text.bytes().position(|byte| !known(byte)) {
             return Err(NameError::Character { at });
         }
         if bare.len() > LONGEST {
@@ -86,7 +87,7 @@ pub enum NameError {
     Empty,
     /// Two dots in a row, or one at the start.
     EmptyLabel,
-    /// White space, a control character, or a letter outside ASCII (give the `xn--` form).
+    /// Something else than letters, digits, hyphens and underscores of ASCII (give the `xn--` form).
     Character {
         /// Byte offset into the text.
         at: usize,
@@ -110,7 +111,7 @@ impl fmt::Display for NameError {
             Self::EmptyLabel => f.write_str("the host name has an empty label"),
             Self::Character { at } => write!(
                 f,
-                "the host name has a character at byte {at} that is not printable ASCII"
+                "the host name has a character at byte {at} that is no letter, digit, `-`, `_` or `.`"
             ),
             Self::TooLong { length } => {
                 write!(f, "the host name has {length} bytes, more than {LONGEST}")

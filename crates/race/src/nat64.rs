@@ -55,6 +55,11 @@ impl Nat64 {
         self
     }
 
+    /// The host has a CLAT.
+    pub const fn has_clat(&self) -> bool {
+        self.clat
+    }
+
     /// The prefixes, preferred first.
     pub fn prefixes(&self) -> &[Prefix64] {
         &self.prefixes

@@ -12,6 +12,7 @@ use crate::config::{Config, EchUse, ProtocolOrder};
 use crate::endpoint::Protocol;
 use crate::knowledge::Knowledge;
 use crate::network::{Family, Network};
+use crate::race::Attempt;
 use crate::resolve::{NameEntry, Resolve, ServiceEntry, without_record};
 use crate::rfc6724::{Rank, Reason};
 use crate::target::{Host, Target};
@@ -109,6 +110,16 @@ struct Destination {
     name: Option<usize>,
     /// Index into the services.
     service: Option<usize>,
+    /// It was tried, and then the answers changed (G2). It keeps its turn, so that the other family gets the next one.
+    gone: bool,
+}
+
+/// Where addresses come from.
+#[derive(Clone, Copy)]
+struct Origin {
+    name: Option<usize>,
+    service: Option<usize>,
+    gone: bool,
 }
 
 /// Families take turns among addresses of one class only: what is dead anyway does not get a turn before what is not.
@@ -136,6 +147,8 @@ pub(crate) struct Known<'a> {
     pub(crate) config: &'a Config,
     pub(crate) network: &'a Network,
     pub(crate) resolve: &'a Resolve,
+    /// The attempts on this network.
+    pub(crate) tried: &'a [Attempt],
 }
 
 impl List {
@@ -146,7 +159,8 @@ impl List {
         self.groups.clear();
         let scope = match known.target.host {
             Host::Address { address, scope } => {
-                self.add(known, knowledge, [address], None, None);
+                let origin = Origin { name: None, service: None, gone: false };
+                self.add(known, knowledge, [address], origin);
                 self.group(0, known.target.port, without_record(&known.target.offers));
                 scope
             }
@@ -199,9 +213,12 @@ impl List {
         let mut kept = 0;
         for index in 0..self.entries.len() {
             let entry = self.entries[index];
-            let repeated = self.entries[..kept]
-                .iter()
-                .any(|other| (other.address, other.protocol) == (entry.address, entry.protocol));
+            let gone = |entry: &Entry| {
+                self.destinations.get(entry.destination).is_some_and(|found| found.gone)
+            };
+            let repeated = self.entries[..kept].iter().any(|other| {
+                (other.address, other.protocol) == (entry.address, entry.protocol) && !gone(other)
+            });
             if !repeated {
                 self.entries[kept] = entry;
                 kept += 1;
@@ -220,8 +237,11 @@ impl List {
                 continue;
             }
             let start = self.destinations.len();
+            let origin = Origin { name: Some(name), service: Some(index), gone: false };
+            self.add_tried(known, knowledge, entry, origin);
             for family in [Family::V6, Family::V4] {
-                self.add_answers(known, knowledge, entry, family, name, Some(index));
+                let answers = entry.slot(family).addresses().iter().copied();
+                self.add(known, knowledge, answers, origin);
                 // B5, G3: hints count until the answer for this name and family is there.
                 if !hinted(entry, family) {
                     continue;
@@ -229,11 +249,11 @@ impl List {
                 match family {
                     Family::V6 => {
                         let hints = service.v6_hints.iter().map(|&hint| IpAddr::V6(hint));
-                        self.add(known, knowledge, hints, Some(name), Some(index));
+                        self.add(known, knowledge, hints, origin);
                     }
                     Family::V4 => {
                         let hints = service.v4_hints.iter().map(|&hint| IpAddr::V4(hint));
-                        self.add(known, knowledge, hints, Some(name), Some(index));
+                        self.add(known, knowledge, hints, origin);
                     }
                 }
             }
@@ -256,27 +276,30 @@ impl List {
             return;
         }
         let start = self.destinations.len();
+        let origin = Origin { name: Some(0), service: None, gone: false };
+        self.add_tried(known, knowledge, entry, origin);
         for family in [Family::V6, Family::V4] {
-            self.add_answers(known, knowledge, entry, family, 0, None);
+            let answers = entry.slot(family).addresses().iter().copied();
+            self.add(known, knowledge, answers, origin);
         }
-        self.group(
-            start,
-            known.target.port,
-            without_record(&known.target.offers),
-        );
+        self.group(start, known.target.port, without_record(&known.target.offers));
     }
 
-    fn add_answers(
+    /// Adds what was tried of a name, as if it were gone: what is still there is added once more.
+    fn add_tried(
         &mut self,
         known: Known<'_>,
         knowledge: &mut Knowledge,
         entry: &NameEntry,
-        family: Family,
-        name: usize,
-        service: Option<usize>,
+        origin: Origin,
     ) {
-        let addresses = entry.slot(family).addresses().iter().copied();
-        self.add(known, knowledge, addresses, Some(name), service);
+        let of_name =
+            |attempt: &&Attempt| attempt.endpoint.name.as_ref().is_some_and(|n| *n == entry.name);
+        let tried = known.tried.iter().filter(of_name).map(|attempt| {
+            let endpoint = &attempt.endpoint;
+            endpoint.translated.map_or(endpoint.address.ip(), IpAddr::V4)
+        });
+        self.add(known, knowledge, tried, Origin { gone: true, ..origin });
     }
 
     /// Adds addresses, as they are to be dialled on this network (N3, N4).
@@ -285,9 +308,9 @@ impl List {
         known: Known<'_>,
         knowledge: &mut Knowledge,
         addresses: impl IntoIterator<Item = IpAddr>,
-        name: Option<usize>,
-        service: Option<usize>,
+        origin: Origin,
     ) {
+        let Origin { name, service, gone } = origin;
         let literal = name.is_none();
         for address in addresses {
             let (address, translated) = match dialled(known.network, address, literal) {
@@ -304,14 +327,7 @@ impl List {
                 (Some(_), true) => Class::Silent,
                 (Some(_), false) => Class::Usable,
             };
-            let destination = Destination {
-                address,
-                translated,
-                rank,
-                class,
-                name,
-                service,
-            };
+            let destination = Destination { address, translated, rank, class, name, service, gone };
             self.destinations.push(destination);
         }
     }
@@ -343,6 +359,23 @@ impl List {
             port,
             offers,
         });
+    }
+
+    /// The first entry that may be tried and was not.
+    pub(crate) fn untried(&self, tried: &[Attempt]) -> Option<usize> {
+        self.entries.iter().position(|entry| {
+            let gone = self.destinations.get(entry.destination).is_none_or(|found| found.gone);
+            let before = |attempt: &Attempt| {
+                let endpoint = &attempt.endpoint;
+                (endpoint.address, endpoint.protocol) == (entry.address, entry.protocol)
+            };
+            !gone && !tried.iter().any(before)
+        })
+    }
+
+    /// Nothing could ever be tried.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.destinations.iter().all(|destination| destination.gone) || self.entries.is_empty()
     }
 
     /// Why the entry at `index` stands there.

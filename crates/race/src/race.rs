@@ -11,6 +11,7 @@ mod timers;
 
 pub use attempts::{Attempt, AttemptEnd};
 
+use crate::answer::{QueryId, QueryType};
 use crate::config::{Config, ConfigError};
 use crate::endpoint::{Ech, Endpoint};
 use crate::events::{Event, What};
@@ -37,6 +38,8 @@ pub struct Race {
     target: Target,
     config: Config,
     network: Network,
+    /// As it was at the start, before anything was learned of it.
+    given_network: Network,
     seed: u64,
     began: Instant,
     /// The latest moment that the caller has named. Time does not go back.
@@ -80,6 +83,7 @@ impl Race {
         Ok(Self {
             target,
             config,
+            given_network: network.clone(),
             network,
             seed,
             began: now,
@@ -337,9 +341,10 @@ impl Race {
             config: &self.config,
             network: &self.network,
             resolve: &self.resolve,
+            tried: self.attempts.of_this_network(),
         };
         self.list.make(known, &mut self.knowledge);
-        if self.first_address.is_none() && !self.list.entries.is_empty() {
+        if self.first_address.is_none() && !self.list.is_empty() {
             self.first_address = Some(now);
         }
         let after = self.untried().map(|index| self.list.entries[index].address);
@@ -350,13 +355,7 @@ impl Race {
 
     /// The first endpoint of the list that was not tried on this network.
     fn untried(&self) -> Option<usize> {
-        let tried = self.attempts.of_this_network();
-        self.list.entries.iter().position(|entry| {
-            !tried.iter().any(|attempt| {
-                let endpoint = &attempt.endpoint;
-                (endpoint.address, endpoint.protocol) == (entry.address, entry.protocol)
-            })
-        })
+        self.list.untried(self.attempts.of_this_network())
     }
 
     /// What would start next.
@@ -545,6 +544,16 @@ impl Race {
     /// The network, with what the race has learned of it (N1).
     pub const fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// The network as the race was told of it at its start.
+    pub(crate) const fn given_network(&self) -> &Network {
+        &self.given_network
+    }
+
+    /// The type that a question asks for.
+    pub fn query_type(&self, id: QueryId) -> Option<QueryType> {
+        self.resolve.query_type(id)
     }
 
     /// The seed of the race.

@@ -271,6 +271,11 @@ impl Resolve {
         });
     }
 
+    pub(crate) fn query_type(&self, id: QueryId) -> Option<QueryType> {
+        let index = usize::try_from(id.0).ok()?.checked_sub(1)?;
+        self.queries.get(index).map(|query| query.kind)
+    }
+
     fn find(&mut self, id: QueryId) -> Result<&mut Query, Ignored> {
         usize::try_from(id.0)
             .ok()
