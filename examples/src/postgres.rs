@@ -13,10 +13,19 @@ pub async fn connect(
     host: &str,
     port: u16,
     config: &Config,
-) -> Result<(Client, Connection<TcpStream, tokio_postgres::tls::NoTlsStream>), DialError> {
+) -> Result<
+    (
+        Client,
+        Connection<TcpStream, tokio_postgres::tls::NoTlsStream>,
+    ),
+    DialError,
+> {
     let connection = dialer
         .connect_with((host, port), async |stream, _| {
-            config.connect_raw(stream, NoTls).await.map_err(io::Error::other)
+            config
+                .connect_raw(stream, NoTls)
+                .await
+                .map_err(io::Error::other)
         })
         .await?;
     Ok(connection.stream)

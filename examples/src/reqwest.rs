@@ -70,7 +70,9 @@ impl Resolve for Racing {
 
 /// Fetches a page with a client that is reqwest's own in everything but the choice of the address.
 pub async fn get(dialer: Dialer, url: &str) -> Result<String, Failure> {
-    let port = reqwest::Url::parse(url)?.port_or_known_default().unwrap_or(443);
+    let port = reqwest::Url::parse(url)?
+        .port_or_known_default()
+        .unwrap_or(443);
     let client = reqwest::Client::builder()
         .dns_resolver(Arc::new(Racing::new(dialer, port)))
         .build()?;

@@ -1,9 +1,9 @@
 //! tonic: `connect_with_connector` takes the same connector as hyper.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
+use hyper::http::uri::PathAndQuery;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use hyper::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 use twinstack_dial::{Connector, Dialer};
@@ -24,9 +24,15 @@ pub async fn call(
         .await
         .map_err(|error| Status::unavailable(format!("{error:?}")))?;
     let mut client = Grpc::new(channel);
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
     let path = PathAndQuery::from_static(method);
-    Ok(client.unary(Request::new(message), path, Plain).await?.into_inner())
+    Ok(client
+        .unary(Request::new(message), path, Plain)
+        .await?
+        .into_inner())
 }
 
 /// Messages as they are.

@@ -38,7 +38,10 @@ fn serve_echo(listener: TcpListener) {
                 let message = request.into_body().collect().await?.to_bytes();
                 let mut status = HeaderMap::new();
                 status.insert("grpc-status", "0".parse().unwrap());
-                let frames = [Ok::<_, Infallible>(Frame::data(message)), Ok(Frame::trailers(status))];
+                let frames = [
+                    Ok::<_, Infallible>(Frame::data(message)),
+                    Ok(Frame::trailers(status)),
+                ];
                 let body = StreamBody::new(futures(frames));
                 let response = Response::builder().header("content-type", "application/grpc");
                 Ok::<_, hyper::Error>(response.body(body).unwrap())
@@ -58,7 +61,10 @@ fn futures<T>(items: impl IntoIterator<Item = T>) -> impl futures_util::Stream<I
 /// After the attempt delay, and well before anything in a client that waits for the dead address.
 fn near_the_attempt_delay(start: Instant) {
     let took = start.elapsed();
-    assert!((Duration::from_millis(249)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    assert!(
+        (Duration::from_millis(249)..Duration::from_secs(2)).contains(&took),
+        "{took:?}"
+    );
 }
 
 #[tokio::test]
@@ -79,7 +85,9 @@ async fn reqwest_requests_go_through_our_connector() {
     let start = Instant::now();
     let url = format!("http://www.test:{port}/request").parse().unwrap();
     let request = reqwest::Request::new(reqwest::Method::GET, url);
-    let response = twinstack_examples::reqwest::send(dialer(), request).await.unwrap();
+    let response = twinstack_examples::reqwest::send(dialer(), request)
+        .await
+        .unwrap();
     assert_eq!(response.text().await.unwrap(), "page /request");
     near_the_attempt_delay(start);
 }
@@ -89,7 +97,8 @@ async fn reqwest_itself_is_told_the_address_that_works() {
     let (_dead, listener, port) = half_dead().await;
     serve_pages(listener);
     let start = Instant::now();
-    let page = twinstack_examples::reqwest::get(dialer(), &format!("http://www.test:{port}/all")).await;
+    let page =
+        twinstack_examples::reqwest::get(dialer(), &format!("http://www.test:{port}/all")).await;
     assert_eq!(page.unwrap(), "page /all");
     near_the_attempt_delay(start);
 }

@@ -31,7 +31,14 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     loop {
         let query = read_message(&mut stream, 1).await?;
         let value = &query[..query.len() - 1];
-        let description = [&1_u16.to_be_bytes()[..], b"q\0", &[0; 6], &25_u32.to_be_bytes(), &[0; 8]].concat();
+        let description = [
+            &1_u16.to_be_bytes()[..],
+            b"q\0",
+            &[0; 6],
+            &25_u32.to_be_bytes(),
+            &[0; 8],
+        ]
+        .concat();
         let length = u32::try_from(value.len()).unwrap();
         let row = [&1_u16.to_be_bytes()[..], &length.to_be_bytes(), value].concat();
         let answer = [
@@ -56,11 +63,18 @@ async fn the_login_is_part_of_the_race() {
     config.user("app").dbname("app");
     let start = Instant::now();
     let (client, connection) =
-        twinstack_examples::postgres::connect(&dialer(), "db.test", port, &config).await.unwrap();
+        twinstack_examples::postgres::connect(&dialer(), "db.test", port, &config)
+            .await
+            .unwrap();
     tokio::spawn(connection);
     let rows = client.simple_query("say this").await.unwrap();
-    let SimpleQueryMessage::Row(row) = &rows[1] else { panic!("{rows:?}") };
+    let SimpleQueryMessage::Row(row) = &rows[1] else {
+        panic!("{rows:?}")
+    };
     assert_eq!(row.get(0), Some("say this"));
     let took = start.elapsed();
-    assert!((Duration::from_millis(249)..Duration::from_secs(2)).contains(&took), "{took:?}");
+    assert!(
+        (Duration::from_millis(249)..Duration::from_secs(2)).contains(&took),
+        "{took:?}"
+    );
 }

@@ -37,7 +37,10 @@ exec \"$@\"
 ";
 
 fn main() -> io::Result<()> {
-    let dials = std::env::args().skip(1).find_map(|it| it.parse().ok()).unwrap_or(3_000);
+    let dials = std::env::args()
+        .skip(1)
+        .find_map(|it| it.parse().ok())
+        .unwrap_or(3_000);
     if std::env::args().any(|it| it == "serve") {
         return serve();
     }
@@ -45,12 +48,25 @@ fn main() -> io::Result<()> {
         return measure(dials);
     }
     let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c", SETUP, "sh"])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "--mount",
+            "sh",
+            "-c",
+            SETUP,
+            "sh",
+        ])
         .arg(std::env::current_exe()?)
         .arg(dials.to_string())
         .env(INSIDE, "1")
         .status()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other("the namespace could not be set up")) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other("the namespace could not be set up"))
+    }
 }
 
 fn measure(dials: u32) -> io::Result<()> {
@@ -60,8 +76,14 @@ fn measure(dials: u32) -> io::Result<()> {
         .stdout(Stdio::piped())
         .spawn()?;
     let mut ready = [0];
-    servers.stdout.take().expect("it is piped").read_exact(&mut ready)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    servers
+        .stdout
+        .take()
+        .expect("it is piped")
+        .read_exact(&mut ready)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(compare(dials));
     servers.kill()?;
     servers.wait()?;
@@ -80,7 +102,9 @@ async fn compare(dials: u32) -> io::Result<()> {
         let name = |kind: char, dial: u32| format!("{kind}{round}-{dial}.bench.test");
         let start = cpu_time();
         for dial in 0..dials / 5 {
-            let uri = format!("http://{}:{PORT}/", name('h', dial)).parse().map_err(io::Error::other)?;
+            let uri = format!("http://{}:{PORT}/", name('h', dial))
+                .parse()
+                .map_err(io::Error::other)?;
             connector.call(uri).await.map_err(io::Error::other)?;
         }
         let hyper = cpu_time();
@@ -92,14 +116,20 @@ async fn compare(dials: u32) -> io::Result<()> {
             records.connect((name('d', dial), PORT)).await?;
         }
         let end = cpu_time();
-        for (best, spent) in best.iter_mut().zip([hyper - start, ours - hyper, end - ours]) {
+        for (best, spent) in best
+            .iter_mut()
+            .zip([hyper - start, ours - hyper, end - ours])
+        {
             *best = (*best).min(spent / (dials / 5));
         }
     }
     let [hyper, system, records] = best;
     let row = |what: &str, spent: Duration, goal: &str| {
         let ratio = spent.as_secs_f64() / hyper.as_secs_f64();
-        println!("{what:<44} {:>8.1} us  {ratio:>5.2}x  {goal}", spent.as_secs_f64() * 1e6);
+        println!(
+            "{what:<44} {:>8.1} us  {ratio:>5.2}x  {goal}",
+            spent.as_secs_f64() * 1e6
+        );
     };
     println!("CPU time per dial, {dials} dials each");
     row("hyper-util's connector", hyper, "");
@@ -130,14 +160,20 @@ fn serve() -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         let (length, peer) = udp.recv_from(&mut buffer)?;
-        let Ok(query) = Query::parse(&buffer[..length]) else { continue };
+        let Ok(query) = Query::parse(&buffer[..length]) else {
+            continue;
+        };
         let data = match query.question.rtype {
             RecordType::A => Some(Data::A(Ipv4Addr::LOCALHOST)),
             RecordType::AAAA => Some(Data::Aaaa(Ipv6Addr::LOCALHOST)),
             _ => None,
         };
         let owner = query.question.name.clone();
-        let answer = data.map(|data| Record { owner, ttl: Ttl::from_secs(1), data });
+        let answer = data.map(|data| Record {
+            owner,
+            ttl: Ttl::from_secs(1),
+            data,
+        });
         let response = Response {
             answer: answer.into_iter().collect(),
             ..Response::to_query(&query, Rcode::NOERROR)

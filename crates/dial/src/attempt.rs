@@ -68,7 +68,12 @@ impl<C: Complete + ?Sized> Stage<C> {
         }
     }
 
-    pub(crate) fn poll(&mut self, complete: &C, endpoint: &Endpoint, context: &mut Context<'_>) -> Poll<Step<C::Output>> {
+    pub(crate) fn poll(
+        &mut self,
+        complete: &C,
+        endpoint: &Endpoint,
+        context: &mut Context<'_>,
+    ) -> Poll<Step<C::Output>> {
         match std::mem::replace(self, Self::Taken) {
             Self::Connecting(stream) => match poll_connected(&stream, context) {
                 Poll::Pending => {
@@ -84,13 +89,22 @@ impl<C: Complete + ?Sized> Stage<C> {
                     }
                 },
             },
-            Self::Working { mut work, progressed } => match work.as_mut().poll(context) {
+            Self::Working {
+                mut work,
+                progressed,
+            } => match work.as_mut().poll(context) {
                 Poll::Ready(Ok(output)) => Poll::Ready(Step::Succeeded(output)),
                 Poll::Ready(Err(error)) => Poll::Ready(Step::Failed(error)),
                 Poll::Pending => {
-                    let forward = progressed.as_ref().is_some_and(|it| it.swap(false, Ordering::Relaxed));
+                    let forward = progressed
+                        .as_ref()
+                        .is_some_and(|it| it.swap(false, Ordering::Relaxed));
                     *self = Self::Working { work, progressed };
-                    if forward { Poll::Ready(Step::Progress) } else { Poll::Pending }
+                    if forward {
+                        Poll::Ready(Step::Progress)
+                    } else {
+                        Poll::Pending
+                    }
                 }
             },
             Self::Done(output) => Poll::Ready(Step::Succeeded(output)),
@@ -127,9 +141,9 @@ pub(crate) fn attempt_error(error: &io::Error) -> AttemptError {
 fn kind_of(error: &io::Error) -> AttemptErrorKind {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => AttemptErrorKind::Refused,
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-            AttemptErrorKind::Unreachable
-        }
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => AttemptErrorKind::Unreachable,
         io::ErrorKind::TimedOut => AttemptErrorKind::TimedOut,
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
@@ -145,7 +159,9 @@ fn kind_of(error: &io::Error) -> AttemptErrorKind {
         | io::ErrorKind::OutOfMemory
         | io::ErrorKind::InvalidInput => AttemptErrorKind::Local,
         _ => match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENODEV) => AttemptErrorKind::Local,
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENODEV) => {
+                AttemptErrorKind::Local
+            }
             _ => AttemptErrorKind::Other,
         },
     }

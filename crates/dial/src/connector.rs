@@ -59,24 +59,34 @@ impl Connector {
     /// Connects to the URI's host and port.
     pub async fn connect(&self, uri: &Uri) -> Result<HttpStream, ConnectorError> {
         let https = uri.scheme_str() == Some("https");
-        let host = uri.host().ok_or_else(|| ConnectorError::NoHost { uri: uri.clone().to_string() })?;
+        let host = uri.host().ok_or_else(|| ConnectorError::NoHost {
+            uri: uri.clone().to_string(),
+        })?;
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         if https {
             self.secure(host, port).await
         } else {
-            Ok(HttpStream::plain(self.dialer.connect((host, port)).await?.stream))
+            Ok(HttpStream::plain(
+                self.dialer.connect((host, port)).await?.stream,
+            ))
         }
     }
 
     #[cfg(feature = "tls")]
     async fn secure(&self, host: &str, port: u16) -> Result<HttpStream, ConnectorError> {
-        let tls = self.tls.as_ref().ok_or(ConnectorError::NoTls)?;
+        let mut tls = self.tls.clone().ok_or(ConnectorError::NoTls)?;
+        if tls.offers_nothing() {
+            // What hyper then speaks; said aloud, it can be matched with HTTPS records.
+            tls = tls.alpn(["http/1.1"]);
+        }
         let host: Host = crate::target::host(host).map_err(DialError::from)?;
         let mut target = Target::https(host, port);
         // HTTPS records are asked for (A4); what is offered is the caller's, and no QUIC.
         let service = target.service;
         target = Target::tcp(target.host, target.port).with_service(service);
-        Ok(HttpStream::secure(self.dialer.connect_tls(target, tls).await?.stream))
+        Ok(HttpStream::secure(
+            self.dialer.connect_tls(target, &tls).await?.stream,
+        ))
     }
 
     #[cfg(not(feature = "tls"))]
@@ -88,7 +98,9 @@ impl Connector {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("dialer", &self.dialer).finish_non_exhaustive()
+        f.debug_struct("Connector")
+            .field("dialer", &self.dialer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -162,7 +174,9 @@ impl Connection for HttpStream {
         match &self.0 {
             Inner::Plain(_) => connected,
             #[cfg(feature = "tls")]
-            Inner::Secure(stream) if stream.inner().alpn() == Some(b"h2") => connected.negotiated_h2(),
+            Inner::Secure(stream) if stream.inner().alpn() == Some(b"h2") => {
+                connected.negotiated_h2()
+            }
             #[cfg(feature = "tls")]
             Inner::Secure(_) => connected,
         }

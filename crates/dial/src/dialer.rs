@@ -24,9 +24,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 use tokio::time::Instant as Clock;
-use twinstack_race::history::Boundary;
+use twinstack_race::history::{Boundary, Era};
 use twinstack_race::{
-    AttemptError, AttemptErrorKind, Config, Endpoint, Host, Instant, Protocol, Race, Service, Target,
+    AttemptError, AttemptErrorKind, Config, Endpoint, Host, Instant, Protocol, Race, Service,
+    Target,
 };
 
 /// Connects. Cheap to clone; clones share the history and everything else.
@@ -140,12 +141,17 @@ impl Dialer {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn connect_with<F, Fut, T>(&self, target: impl ToTarget, check: F) -> Result<Connection<T>, DialError>
+    pub async fn connect_with<F, Fut, T>(
+        &self,
+        target: impl ToTarget,
+        check: F,
+    ) -> Result<Connection<T>, DialError>
     where
         F: Fn(TcpStream, Endpoint) -> Fut + Sync,
         Fut: Future<Output = io::Result<T>> + Send,
     {
-        self.race(over_tcp(target.to_target()?), &Checked(check)).await
+        self.race(over_tcp(target.to_target()?), &Checked(check))
+            .await
     }
 
     #[cfg(feature = "quic")]
@@ -159,7 +165,11 @@ impl Dialer {
     }
 
     /// Runs a race with any kind of completion.
-    pub(crate) async fn race<C>(&self, mut target: Target, complete: &C) -> Result<Connection<C::Output>, DialError>
+    pub(crate) async fn race<C>(
+        &self,
+        mut target: Target,
+        complete: &C,
+    ) -> Result<Connection<C::Output>, DialError>
     where
         C: Complete + ?Sized,
     {
@@ -173,13 +183,18 @@ impl Dialer {
         };
         let mut network = shared.network.network(&shared.options, &target.host, local);
         network.protected_dns = shared.resolver.is_protected();
-        let inside = Boundary { partition: shared.partition, context: network.context };
+        let inside = Boundary {
+            partition: shared.partition,
+            context: network.context,
+        };
         let seed = RandomState::new().hash_one(0_u8);
         let epoch = Clock::now();
         let mut race = Race::new(target, shared.config.clone(), network, seed, Instant::ZERO)?
             .with_routes(SystemRoutes(Arc::clone(&shared.options)));
+        let mut era = Era::default();
         if let Some(memory) = &shared.memory {
             let recalled = memory.recall(inside, race.target());
+            era = recalled.era();
             race = race.with_memory(recalled);
         }
         let attempted = |endpoint: &Endpoint| {
@@ -196,12 +211,17 @@ impl Dialer {
             local,
             scope,
         };
-        let Finish { result, race, now, unanswered } = drive(course, race, epoch).await;
+        let Finish {
+            result,
+            race,
+            now,
+            unanswered,
+        } = drive(course, race, epoch).await;
         shared.resolver.linger(unanswered, shared.config.linger);
         shared.network.learn(race.network());
         let report = RaceReport::new(race, now.since(Instant::ZERO));
         if let Some(memory) = &shared.memory {
-            memory.learn(inside, &report);
+            memory.learn(inside, era, &report);
         }
         if let Some(metrics) = &shared.metrics {
             metrics.dial_ended(&report);
@@ -215,9 +235,16 @@ impl Dialer {
                     port: report.race().target().port,
                     endpoint,
                 };
-                Ok(Connection { stream, report, path })
+                Ok(Connection {
+                    stream,
+                    report,
+                    path,
+                })
             }
-            Err(failure) => Err(DialError::Failed(Box::new(Failed { reason: failure.reason, report }))),
+            Err(failure) => Err(DialError::Failed(Box::new(Failed {
+                reason: failure.reason,
+                report,
+            }))),
         }
     }
 }
@@ -247,7 +274,12 @@ impl Path {
     /// Says that the path connects and then swallows data: the next dials to this host try its other addresses first.
     pub fn mark_broken(&self) {
         if let Some(memory) = &self.shared.memory {
-            memory.stalled(self.inside, &self.host, self.port, self.endpoint.address.ip());
+            memory.stalled(
+                self.inside,
+                &self.host,
+                self.port,
+                self.endpoint.address.ip(),
+            );
         }
     }
 }
@@ -283,7 +315,10 @@ where
 
     fn tcp(&self, stream: TcpStream, endpoint: &Endpoint) -> Stage<Self> {
         let check = Box::pin((self.0)(stream, endpoint.clone()));
-        Stage::Working { work: Box::pin(Checking(check)), progressed: None }
+        Stage::Working {
+            work: Box::pin(Checking(check)),
+            progressed: None,
+        }
     }
 }
 
@@ -297,14 +332,17 @@ where
     type Output = Result<T, AttemptError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(context).map_err(|error| {
-            AttemptError::new(AttemptErrorKind::Rejected, &error.to_string())
-        })
+        self.0
+            .as_mut()
+            .poll(context)
+            .map_err(|error| AttemptError::new(AttemptErrorKind::Rejected, &error.to_string()))
     }
 }
 
 /// Without QUIC, which neither of the above can complete.
 fn over_tcp(mut target: Target) -> Target {
-    target.offers.retain(|offer| offer.protocol != Protocol::Quic);
+    target
+        .offers
+        .retain(|offer| offer.protocol != Protocol::Quic);
     target
 }

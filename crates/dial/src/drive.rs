@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant as Clock, Sleep, sleep_until};
 use twinstack_race::{
-    AttemptError, AttemptErrorKind, AttemptId, Endpoint, Failure, Input, Instant, Outcome, Output, Purpose, QueryId, Race,
+    AttemptError, AttemptErrorKind, AttemptId, Endpoint, Failure, Input, Instant, Outcome, Output,
+    Purpose, QueryId, Race,
 };
 
 /// What a race needs of its surroundings.
@@ -59,7 +60,12 @@ where
     let mut sleep = pin!(sleep_until(epoch));
     let (result, now) = poll_fn(|context| driver.poll(sleep.as_mut(), context)).await;
     let unanswered = driver.asked.into_iter().map(|(_, asking)| asking).collect();
-    Finish { result, race: driver.race, now, unanswered }
+    Finish {
+        result,
+        race: driver.race,
+        now,
+        unanswered,
+    }
 }
 
 struct Driver<'a, C: Complete + ?Sized> {
@@ -85,7 +91,11 @@ struct Running<C: Complete + ?Sized> {
 type Ended<T> = (Result<(T, Endpoint), Arc<Failure>>, Instant);
 
 impl<C: Complete + ?Sized> Driver<'_, C> {
-    fn poll(&mut self, mut sleep: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<Ended<C::Output>> {
+    fn poll(
+        &mut self,
+        mut sleep: Pin<&mut Sleep>,
+        context: &mut Context<'_>,
+    ) -> Poll<Ended<C::Output>> {
         loop {
             let now = self.now();
             let heard = self.poll_answers(now, context) | self.poll_attempts(now, context);
@@ -181,22 +191,40 @@ impl<C: Complete + ?Sized> Driver<'_, C> {
 
     fn act(&mut self, output: Output) {
         match output {
-            Output::Query { id, name, kind, purpose } => {
+            Output::Query {
+                id,
+                name,
+                kind,
+                purpose,
+            } => {
                 let refresh = purpose == Purpose::Refresh;
-                let asking = self.course.resolver.ask(&name, kind, refresh, self.course.local);
+                let asking = self
+                    .course
+                    .resolver
+                    .ask(&name, kind, refresh, self.course.local);
                 self.asked.push((id, asking));
             }
             Output::CancelQuery { id } => self.asked.retain(|(asked, _)| *asked != id),
-            Output::Attempt { id, mut endpoint, .. } => {
+            Output::Attempt {
+                id, mut endpoint, ..
+            } => {
                 endpoint.address = self.scoped(endpoint.address);
-                let stage = match self.course.permit.map_or(Ok(()), |permit| permit(endpoint.address.ip())) {
+                let stage = match self
+                    .course
+                    .permit
+                    .map_or(Ok(()), |permit| permit(endpoint.address.ip()))
+                {
                     Ok(()) => {
                         (self.course.attempted)(&endpoint);
                         Stage::start(self.course.complete, self.course.options, &endpoint)
                     }
                     Err(why) => Stage::Failed(AttemptError::new(AttemptErrorKind::Rejected, &why)),
                 };
-                self.running.push(Running { id, endpoint, stage });
+                self.running.push(Running {
+                    id,
+                    endpoint,
+                    stage,
+                });
             }
             Output::CancelAttempt { id, .. } => self.running.retain(|running| running.id != id),
             _ => {}

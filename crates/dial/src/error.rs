@@ -40,10 +40,21 @@ pub struct Failed {
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot connect to `{}`: {}", self.report.target(), sentence(self.reason))?;
+        write!(
+            f,
+            "cannot connect to `{}`: {}",
+            self.report.target(),
+            sentence(self.reason)
+        )?;
         for query in self.report.queries() {
             let Some(error) = &query.error else { continue };
-            write!(f, "\n  {}  {} {}: {error}", Span(query.started_seconds, query.ended_seconds), query.kind, query.name)?;
+            write!(
+                f,
+                "\n  {}  {} {}: {error}",
+                Span(query.started_seconds, query.ended_seconds),
+                query.kind,
+                query.name
+            )?;
         }
         for attempt in self.report.attempts() {
             let error = attempt.error.as_deref().unwrap_or("no outcome");
@@ -81,7 +92,9 @@ const fn sentence(reason: FailureReason) -> &'static str {
         FailureReason::NoCommonProtocol => "no service of this name takes a protocol that we speak",
         FailureReason::AllFailed => "every attempt failed",
         FailureReason::Deadline => "the time is over",
-        FailureReason::ServiceUnknown => "DNS is protected and the service records could not be had",
+        FailureReason::ServiceUnknown => {
+            "DNS is protected and the service records could not be had"
+        }
         _ => "it failed",
     }
 }
@@ -103,7 +116,10 @@ impl DialError {
                 FailureReason::NoSuchName | FailureReason::NoAddress => io::ErrorKind::NotFound,
                 FailureReason::NoNetwork => io::ErrorKind::NetworkUnreachable,
                 FailureReason::Deadline => io::ErrorKind::TimedOut,
-                FailureReason::AllFailed => failed.report.common_error().map_or(io::ErrorKind::Other, kind_of),
+                FailureReason::AllFailed => failed
+                    .report
+                    .common_error()
+                    .map_or(io::ErrorKind::Other, kind_of),
                 _ => io::ErrorKind::Other,
             },
         }

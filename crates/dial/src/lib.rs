@@ -70,9 +70,7 @@ pub use error::{DialError, Failed};
 pub use metrics::Metrics;
 #[cfg(feature = "quic")]
 pub use quic::Secure;
-pub use report::{
-    AttemptReport, QueryReport, RaceReport, ReplayError, SilentFailure, Winner,
-};
+pub use report::{AttemptReport, QueryReport, RaceReport, ReplayError, SilentFailure, Winner};
 pub use resolver::Resolver;
 #[cfg(feature = "dns")]
 pub use resolver::{DnsError, DnsResolver};

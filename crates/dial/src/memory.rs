@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant as Clock;
 use twinstack_race::history::{
-    Boundary, Ending, History, Outcome, Recollection, Settings, endings,
+    Boundary, Ending, Era, History, Outcome, Recollection, Settings, endings,
 };
 use twinstack_race::{Host, Instant, Target};
 
@@ -17,7 +17,10 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new(settings: Settings, seed: u64) -> Self {
-        Self { epoch: Clock::now(), history: Mutex::new(History::new(settings, seed)) }
+        Self {
+            epoch: Clock::now(),
+            history: Mutex::new(History::new(settings, seed)),
+        }
     }
 
     pub(crate) fn recall(&self, inside: Boundary, target: &Target) -> Recollection {
@@ -26,23 +29,33 @@ impl Memory {
         self.lock().recall(inside, &host, port, now)
     }
 
-    /// Takes in how a race went.
-    pub(crate) fn learn(&self, inside: Boundary, report: &RaceReport) {
+    /// Takes in how a race went that was started with the facts of `era`.
+    pub(crate) fn learn(&self, inside: Boundary, era: Era, report: &RaceReport) {
         let endings = endings(report.events());
         let target = report.race().target();
-        self.learn_endings(inside, &target.host, target.port, &endings);
+        self.learn_endings(inside, &target.host, target.port, era, &endings);
     }
 
     /// A connection that was up and then swallowed data (P1).
     pub(crate) fn stalled(&self, inside: Boundary, host: &Host, port: u16, address: IpAddr) {
-        let ending = Ending { address, outcome: Outcome::Stalled };
-        self.learn_endings(inside, host, port, &[ending]);
+        let ending = Ending {
+            address,
+            outcome: Outcome::Stalled,
+        };
+        self.learn_endings(inside, host, port, Era::default(), &[ending]);
     }
 
-    fn learn_endings(&self, inside: Boundary, host: &Host, port: u16, endings: &[Ending]) {
+    fn learn_endings(
+        &self,
+        inside: Boundary,
+        host: &Host,
+        port: u16,
+        era: Era,
+        endings: &[Ending],
+    ) {
         let now = self.now();
         let (host, port) = key(host, port);
-        self.lock().learn(inside, &host, port, endings, now);
+        self.lock().learn(inside, &host, port, era, endings, now);
     }
 
     fn now(&self) -> Instant {

@@ -43,7 +43,9 @@ impl QuicSockets {
         let runtime = Handle::current().id();
         let family = Family::of(address.ip());
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = sockets.iter().find(|(id, of, _)| (*id, *of) == (runtime, family));
+        let known = sockets
+            .iter()
+            .find(|(id, of, _)| (*id, *of) == (runtime, family));
         if let Some((.., endpoint)) = known {
             return Ok(endpoint.clone());
         }
@@ -56,16 +58,27 @@ impl QuicSockets {
 fn open(options: &SocketOptions, destination: IpAddr) -> io::Result<quinn::Endpoint> {
     let socket = options.udp(destination)?;
     let (bound, any) = match destination {
-        IpAddr::V4(_) => (options.source_ipv4.is_some(), IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        IpAddr::V4(_) => (
+            options.source_ipv4.is_some(),
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        ),
         IpAddr::V6(_) => {
             socket.set_only_v6(true)?;
-            (options.source_ipv6.is_some(), IpAddr::V6(Ipv6Addr::UNSPECIFIED))
+            (
+                options.source_ipv6.is_some(),
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            )
         }
     };
     if !bound {
         socket.bind(&SocketAddr::new(any, 0).into())?;
     }
-    quinn::Endpoint::new(EndpointConfig::default(), None, socket.into(), Arc::new(TokioRuntime))
+    quinn::Endpoint::new(
+        EndpointConfig::default(),
+        None,
+        socket.into(),
+        Arc::new(TokioRuntime),
+    )
 }
 
 impl Dialer {
@@ -125,7 +138,10 @@ impl Complete for Either<'_> {
             Ok(name) => {
                 let handshake = Handshake::start(self.tls, name, stream, endpoint);
                 let work: Work = Box::pin(async { handshake.await.map(Secure::Tls) });
-                Stage::Working { work: Box::pin(work), progressed: None }
+                Stage::Working {
+                    work: Box::pin(work),
+                    progressed: None,
+                }
             }
             Err(error) => Stage::Failed(error.clone()),
         }
@@ -136,7 +152,10 @@ impl Complete for Either<'_> {
             Ok(connecting) => {
                 let progressed = Arc::new(AtomicBool::new(false));
                 let work: Work = Box::pin(shake(connecting, Arc::clone(&progressed)));
-                Stage::Working { work: Box::pin(work), progressed: Some(progressed) }
+                Stage::Working {
+                    work: Box::pin(work),
+                    progressed: Some(progressed),
+                }
             }
             Err(text) => Stage::Failed(AttemptError::new(AttemptErrorKind::Local, &text)),
         }
@@ -148,8 +167,13 @@ impl Either<'_> {
         let config = self.tls.config(&endpoint.alpn);
         let crypto = QuicClientConfig::try_from(config).map_err(|error| error.to_string())?;
         let config = quinn::ClientConfig::new(Arc::new(crypto));
-        let socket = self.sockets.of(self.options, endpoint.address).map_err(|error| error.to_string())?;
-        socket.connect_with(config, endpoint.address, &self.host).map_err(|error| error.to_string())
+        let socket = self
+            .sockets
+            .of(self.options, endpoint.address)
+            .map_err(|error| error.to_string())?;
+        socket
+            .connect_with(config, endpoint.address, &self.host)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -166,11 +190,15 @@ async fn shake(
     connecting.await.map(Secure::Quic).map_err(|error| {
         let kind = match &error {
             ConnectionError::TimedOut => AttemptErrorKind::TimedOut,
-            ConnectionError::Reset | ConnectionError::ConnectionClosed(_) => AttemptErrorKind::Reset,
+            ConnectionError::Reset | ConnectionError::ConnectionClosed(_) => {
+                AttemptErrorKind::Reset
+            }
             ConnectionError::TransportError(_) | ConnectionError::VersionMismatch => {
                 AttemptErrorKind::Handshake
             }
-            ConnectionError::LocallyClosed | ConnectionError::CidsExhausted => AttemptErrorKind::Local,
+            ConnectionError::LocallyClosed | ConnectionError::CidsExhausted => {
+                AttemptErrorKind::Local
+            }
             ConnectionError::ApplicationClosed(_) => AttemptErrorKind::Other,
         };
         AttemptError::new(kind, &error.to_string())

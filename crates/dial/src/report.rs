@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use twinstack_race::text;
 use twinstack_race::{
-    AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Outcome, Output, QueryId, Race, What,
+    AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Outcome, Output, QueryId, Race,
+    What,
 };
 
 /// What happened in a race: each question, answer and attempt with its times, why it started, how it ended, who won.
@@ -106,7 +107,10 @@ pub struct SilentFailure {
 
 impl RaceReport {
     pub(crate) fn new(race: Race, elapsed: Duration) -> Self {
-        Self { race: Arc::new(race), elapsed }
+        Self {
+            race: Arc::new(race),
+            elapsed,
+        }
     }
 
     /// The machine at the end of the race: its timeline, and everything that it knew.
@@ -150,7 +154,9 @@ impl RaceReport {
     /// ```
     pub fn replay(recorded: &str) -> Result<Self, ReplayError> {
         let read = text::parse(recorded).map_err(|error| ReplayError(error.to_string()))?;
-        let recording = read.first().ok_or_else(|| ReplayError("there is no race in it".to_owned()))?;
+        let recording = read
+            .first()
+            .ok_or_else(|| ReplayError("there is no race in it".to_owned()))?;
         let race = recording
             .replay(text::Clock::AsRecorded)
             .map_err(|error| ReplayError(error.to_string()))?;
@@ -210,7 +216,12 @@ impl RaceReport {
         for event in self.events() {
             let at = seconds(event.at);
             match &event.what {
-                What::Out(Output::Attempt { id, endpoint, cause, order }) => {
+                What::Out(Output::Attempt {
+                    id,
+                    endpoint,
+                    cause,
+                    order,
+                }) => {
                     attempts.push(AttemptReport {
                         id: id.0,
                         address: endpoint.address,
@@ -234,11 +245,14 @@ impl RaceReport {
                         }
                         _ => continue,
                     };
-                    let Some(attempt) = attempt_of(&mut attempts, id) else { continue };
+                    let Some(attempt) = attempt_of(&mut attempts, id) else {
+                        continue;
+                    };
                     match ending {
                         None => attempt.progress_seconds = Some(at),
                         Some((outcome, error)) => {
-                            (attempt.ended_seconds, attempt.outcome, attempt.error) = (Some(at), outcome, error);
+                            (attempt.ended_seconds, attempt.outcome, attempt.error) =
+                                (Some(at), outcome, error);
                         }
                     }
                 }
@@ -284,7 +298,9 @@ impl RaceReport {
             What::In(Input::Succeeded { attempt }) => Some(*attempt),
             _ => None,
         })?;
-        attempts.find(|(id, _)| *id == won).map(|(_, family)| family)
+        attempts
+            .find(|(id, _)| *id == won)
+            .map(|(_, family)| family)
     }
 
     /// Set when the preferred family lost without an error, and the other one saved the dial.
@@ -294,7 +310,10 @@ impl RaceReport {
         let first = attempts.first()?;
         let won_at = winner.ended_seconds.unwrap_or_default();
         if first.family != winner.family {
-            let lost: Vec<_> = attempts.iter().filter(|it| it.family == first.family).collect();
+            let lost: Vec<_> = attempts
+                .iter()
+                .filter(|it| it.family == first.family)
+                .collect();
             if lost.iter().any(|it| it.outcome == "failed") {
                 return None;
             }
@@ -308,7 +327,9 @@ impl RaceReport {
         }
         // The preferred family may not even have come to an attempt: its question is still open.
         let missing = self.queries().into_iter().find(|it| {
-            it.outcome == "pending" && it.kind == "AAAA" && winner.family == words::family(Family::V4)
+            it.outcome == "pending"
+                && it.kind == "AAAA"
+                && winner.family == words::family(Family::V4)
         })?;
         Some(SilentFailure {
             family: words::family(Family::V6),

@@ -46,20 +46,22 @@ impl Resolver {
     where
         F: Fn(&str, Family) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
     {
-        Self(Kind::System(Arc::new(SystemResolver::with(move |name, family| {
-            let found = look_up(name, family).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => LookupError::NoName,
-                _ => LookupError::System(error),
-            })?;
-            let mut addresses = Addresses::default();
-            for address in found {
-                match address {
-                    IpAddr::V4(v4) => addresses.v4.push(v4),
-                    IpAddr::V6(v6) => addresses.v6.push(SocketAddrV6::new(v6, 0, 0, 0)),
+        Self(Kind::System(Arc::new(SystemResolver::with(
+            move |name, family| {
+                let found = look_up(name, family).map_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => LookupError::NoName,
+                    _ => LookupError::System(error),
+                })?;
+                let mut addresses = Addresses::default();
+                for address in found {
+                    match address {
+                        IpAddr::V4(v4) => addresses.v4.push(v4),
+                        IpAddr::V6(v6) => addresses.v6.push(SocketAddrV6::new(v6, 0, 0, 0)),
+                    }
                 }
-            }
-            Ok(addresses)
-        }))))
+                Ok(addresses)
+            },
+        ))))
     }
 
     /// Record by record from DNS servers, with times to live and HTTPS records.
@@ -112,7 +114,11 @@ impl Resolver {
         let _ = refresh;
         match (&self.0, kind) {
             (Kind::System(system), QueryType::A | QueryType::Aaaa) => {
-                let family = if kind == QueryType::A { Family::V4 } else { Family::V6 };
+                let family = if kind == QueryType::A {
+                    Family::V4
+                } else {
+                    Family::V6
+                };
                 match system.look_up(name.as_str(), family, local) {
                     Ok(lookup) => Asking::System { lookup, family },
                     Err(error) => Asking::failed(&error.to_string()),

@@ -32,7 +32,9 @@ impl Routes for SystemRoutes {
 /// The source address for a destination; `None` without a route.
 fn source_for(options: &SocketOptions, destination: IpAddr) -> Option<IpAddr> {
     let socket = options.udp(destination).ok()?;
-    socket.connect(&SocketAddr::new(destination, ANY_PORT).into()).ok()?;
+    socket
+        .connect(&SocketAddr::new(destination, ANY_PORT).into())
+        .ok()?;
     socket.local_addr().ok()?.as_socket().map(|it| it.ip())
 }
 
@@ -81,7 +83,8 @@ impl NetworkWatch {
             && !learned.ipv4
         {
             let mut known = self.nat64.lock().unwrap_or_else(PoisonError::into_inner);
-            if !matches!(&*known, Some((_, context, it)) if *context == learned.context && it == nat64) {
+            if !matches!(&*known, Some((_, context, it)) if *context == learned.context && it == nat64)
+            {
                 *known = Some((Instant::now(), learned.context, nat64.clone()));
             }
         }
@@ -146,9 +149,7 @@ fn is_clat(address: &IpAddr) -> bool {
 fn is_usable(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(it) => !it.is_loopback() && !it.is_link_local() && !it.is_unspecified(),
-        IpAddr::V6(it) => {
-            !it.is_loopback() && !it.is_unicast_link_local() && !it.is_unspecified()
-        }
+        IpAddr::V6(it) => !it.is_loopback() && !it.is_unicast_link_local() && !it.is_unspecified(),
     }
 }
 
@@ -156,7 +157,9 @@ fn is_usable(address: &IpAddr) -> bool {
 fn on_link() -> (bool, bool) {
     let mut found = (false, false);
     for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
-        let up = interface.flags.contains(nix::net::if_::InterfaceFlags::IFF_UP);
+        let up = interface
+            .flags
+            .contains(nix::net::if_::InterfaceFlags::IFF_UP);
         let Some(address) = interface.address.filter(|_| up) else {
             continue;
         };

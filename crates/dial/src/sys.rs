@@ -19,7 +19,11 @@ pub(crate) fn choose_port_when_connecting(socket: &impl AsRawFd) -> io::Result<(
             length_of::<libc::c_int>(),
         )
     };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// `TCP_INFO`. What an older kernel does not tell is zero.

@@ -36,8 +36,12 @@ impl ToTarget for str {
         if let Ok(address) = self.parse::<SocketAddr>() {
             return address.to_target();
         }
-        let (name, port) = self.rsplit_once(':').ok_or_else(|| TargetError::NoPort { text: self.into() })?;
-        let port = port.parse().map_err(|_| TargetError::Port { text: port.into() })?;
+        let (name, port) = self
+            .rsplit_once(':')
+            .ok_or_else(|| TargetError::NoPort { text: self.into() })?;
+        let port = port
+            .parse()
+            .map_err(|_| TargetError::Port { text: port.into() })?;
         // `2001:db8::1:443` could be either; only brackets tell.
         if name.contains(':') && !name.starts_with('[') {
             return Err(TargetError::NoBrackets { text: self.into() });
@@ -101,7 +105,10 @@ impl<T: ToTarget + ?Sized> ToTarget for &T {
 
 /// A name or an address; an IPv6 address may have brackets and a scope (`fe80::1%eth0`).
 pub(crate) fn host(text: &str) -> Result<Host, TargetError> {
-    let bare = text.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'))
+        .unwrap_or(text);
     if let Some((address, scope)) = bare.split_once('%')
         && let Ok(address) = address.parse::<Ipv6Addr>()
     {
@@ -109,7 +116,10 @@ pub(crate) fn host(text: &str) -> Result<Host, TargetError> {
         let address = IpAddr::V6(address);
         return Ok(Host::Address { address, scope });
     }
-    Host::parse(text).map_err(|cause| TargetError::Name { text: text.into(), cause })
+    Host::parse(text).map_err(|cause| TargetError::Name {
+        text: text.into(),
+        cause,
+    })
 }
 
 fn scope_id(text: &str) -> Option<u32> {
@@ -187,8 +197,14 @@ mod tests {
         check("example.com", "`example.com` has no port");
         check("example.com:http", "`http` is no port");
         check("example.com:70000", "`70000` is no port");
-        check("2001:db8::1:80", "`2001:db8::1:80` needs brackets around the IPv6 address");
-        check("[fe80::1%no-such-if]:80", "there is no network interface `no-such-if`");
+        check(
+            "2001:db8::1:80",
+            "`2001:db8::1:80` needs brackets around the IPv6 address",
+        );
+        check(
+            "[fe80::1%no-such-if]:80",
+            "there is no network interface `no-such-if`",
+        );
         assert!(":80".to_target().is_err());
     }
 }

@@ -48,8 +48,12 @@ impl Tls {
     pub fn with_authorities(pem: &str) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| TlsError::Pem { text: error.to_string() })?;
-            roots.add(certificate).map_err(|error| TlsError::Pem { text: error.to_string() })?;
+            let certificate = certificate.map_err(|error| TlsError::Pem {
+                text: error.to_string(),
+            })?;
+            roots.add(certificate).map_err(|error| TlsError::Pem {
+                text: error.to_string(),
+            })?;
         }
         if roots.is_empty() {
             return Err(TlsError::NoRoots);
@@ -60,10 +64,16 @@ impl Tls {
     fn with_roots(roots: RootCertStore) -> Result<Self, TlsError> {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError::Provider { text: error.to_string() })?
+            .map_err(|error| TlsError::Provider {
+                text: error.to_string(),
+            })?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { base: Arc::new(config), alpn: alpns([]), others: Arc::default() })
+        Ok(Self {
+            base: Arc::new(config),
+            alpn: alpns([]),
+            others: Arc::default(),
+        })
     }
 
     /// Offers these protocols, most wanted first; none by default.
@@ -71,6 +81,11 @@ impl Tls {
     pub fn alpn<'a>(mut self, ids: impl IntoIterator<Item = &'a str>) -> Self {
         self.alpn = alpns(ids);
         self
+    }
+
+    #[cfg(feature = "hyper")]
+    pub(crate) fn offers_nothing(&self) -> bool {
+        self.alpn.is_empty()
     }
 
     /// The configuration that offers these ids.
@@ -94,7 +109,11 @@ impl Tls {
     }
 
     pub(crate) fn offer(&self, target: &mut Target) {
-        if target.offers.iter().all(|offer| offer.protocol == Protocol::Tcp) {
+        if target
+            .offers
+            .iter()
+            .all(|offer| offer.protocol == Protocol::Tcp)
+        {
             target.offers = Target::tls(target.host.clone(), target.port, []).offers;
             for offer in &mut target.offers {
                 let Offer { alpn, .. } = offer;
@@ -106,7 +125,9 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("alpn", &self.alpn).finish_non_exhaustive()
+        f.debug_struct("Tls")
+            .field("alpn", &self.alpn)
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,9 +174,14 @@ impl Dialer {
         tls: &Tls,
     ) -> Result<Connection<TlsStream>, DialError> {
         let mut target = target.to_target()?;
-        target.offers.retain(|offer| offer.protocol != Protocol::Quic);
+        target
+            .offers
+            .retain(|offer| offer.protocol != Protocol::Quic);
         tls.offer(&mut target);
-        let over_tls = OverTls { tls, name: server_name(&target.host) };
+        let over_tls = OverTls {
+            tls,
+            name: server_name(&target.host),
+        };
         self.race(target, &over_tls).await
     }
 }
@@ -184,7 +210,10 @@ impl Complete for OverTls<'_> {
         match &self.name {
             Ok(name) => {
                 let work = Box::pin(Handshake::start(self.tls, name, stream, endpoint));
-                Stage::Working { work, progressed: None }
+                Stage::Working {
+                    work,
+                    progressed: None,
+                }
             }
             Err(error) => Stage::Failed(error.clone()),
         }
@@ -211,12 +240,14 @@ impl Future for Handshake {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0).poll(context).map(|result| {
-            result.map(TlsStream::new).map_err(|error| match error.kind() {
-                std::io::ErrorKind::InvalidData => {
-                    AttemptError::new(AttemptErrorKind::Handshake, &error.to_string())
-                }
-                _ => attempt_error(&error),
-            })
+            result
+                .map(TlsStream::new)
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::InvalidData => {
+                        AttemptError::new(AttemptErrorKind::Handshake, &error.to_string())
+                    }
+                    _ => attempt_error(&error),
+                })
         })
     }
 }
@@ -229,6 +260,9 @@ mod tests {
     fn what_is_no_certificate_is_refused() {
         assert_eq!(Tls::with_authorities("").unwrap_err(), TlsError::NoRoots);
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(Tls::with_authorities(broken), Err(TlsError::Pem { .. })));
+        assert!(matches!(
+            Tls::with_authorities(broken),
+            Err(TlsError::Pem { .. })
+        ));
     }
 }

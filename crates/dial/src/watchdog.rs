@@ -137,7 +137,10 @@ impl Watchdog {
             let small_ones_arrive = state.acked > 0 || state.sacked > 0;
             let large = state.outstanding >= u64::from(state.segment) && small_ones_arrive;
             return Some(if large {
-                PathFault::LargePacketsLost { segment: state.segment, stalled }
+                PathFault::LargePacketsLost {
+                    segment: state.segment,
+                    stalled,
+                }
             } else {
                 PathFault::NothingAcknowledged { stalled }
             });
@@ -145,7 +148,9 @@ impl Watchdog {
         let hole = state.behind_a_hole > 0
             && state.received <= self.opening
             && state.since_received >= self.patience;
-        hole.then_some(PathFault::HoleNeverFilled { stalled: state.since_received })
+        hole.then_some(PathFault::HoleNeverFilled {
+            stalled: state.since_received,
+        })
     }
 }
 
@@ -216,18 +221,35 @@ mod tests {
     #[test]
     fn large_segments_unacknowledged_after_small_ones_were_are_a_path_mtu() {
         let fault = Watchdog::default().judge(&stuck());
-        assert_eq!(fault, Some(PathFault::LargePacketsLost { segment: 1_428, stalled: SECOND }));
+        assert_eq!(
+            fault,
+            Some(PathFault::LargePacketsLost {
+                segment: 1_428,
+                stalled: SECOND
+            })
+        );
     }
 
     #[test]
     fn a_small_request_unacknowledged_is_one_direction_lost() {
-        let fault = Watchdog::default().judge(&State { outstanding: 80, ..stuck() });
-        assert_eq!(fault, Some(PathFault::NothingAcknowledged { stalled: SECOND }));
+        let fault = Watchdog::default().judge(&State {
+            outstanding: 80,
+            ..stuck()
+        });
+        assert_eq!(
+            fault,
+            Some(PathFault::NothingAcknowledged { stalled: SECOND })
+        );
     }
 
     #[test]
     fn a_hole_that_stays_is_the_peers_large_packets_lost() {
-        let state = State { behind_a_hole: 1, received: 200, since_received: SECOND, ..State::default() };
+        let state = State {
+            behind_a_hole: 1,
+            received: 200,
+            since_received: SECOND,
+            ..State::default()
+        };
         assert_eq!(
             Watchdog::default().judge(&state),
             Some(PathFault::HoleNeverFilled { stalled: SECOND })
@@ -239,11 +261,27 @@ mod tests {
         let watchdog = Watchdog::default();
         for state in [
             State::default(),
-            State { unacked: 0, ..stuck() },
-            State { retransmits: 1, ..stuck() },
-            State { since_progress: Duration::from_millis(599), ..stuck() },
-            State { acked: 1 << 20, ..stuck() },
-            State { behind_a_hole: 1, since_received: Duration::from_millis(10), ..State::default() },
+            State {
+                unacked: 0,
+                ..stuck()
+            },
+            State {
+                retransmits: 1,
+                ..stuck()
+            },
+            State {
+                since_progress: Duration::from_millis(599),
+                ..stuck()
+            },
+            State {
+                acked: 1 << 20,
+                ..stuck()
+            },
+            State {
+                behind_a_hole: 1,
+                since_received: Duration::from_millis(10),
+                ..State::default()
+            },
         ] {
             assert_eq!(watchdog.judge(&state), None, "{state:?}");
         }

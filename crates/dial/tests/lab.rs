@@ -25,13 +25,22 @@ fn main() -> ExitCode {
     let tests: [(&str, fn()); 9] = [
         ("healthy_means_ipv6_at_once", healthy),
         ("ipv6_dropped_costs_the_attempt_delay_once", ipv6_dropped),
-        ("aaaa_never_answered_costs_the_resolution_delay", aaaa_dropped),
+        (
+            "aaaa_never_answered_costs_the_resolution_delay",
+            aaaa_dropped,
+        ),
         ("a_never_answered_costs_nothing", a_dropped),
-        ("a_dead_first_address_of_the_same_family_costs_the_attempt_delay", first_dead),
+        (
+            "a_dead_first_address_of_the_same_family_costs_the_attempt_delay",
+            first_dead,
+        ),
         ("tls_silent_on_ipv6_costs_the_attempt_delay", tls_stall),
         ("a_hosts_file_overrides_both_families", hosts_file),
         ("without_ipv6_nobody_asks_for_aaaa", no_ipv6),
-        ("a_path_that_swallows_large_packets_is_found_and_avoided", large_packets),
+        (
+            "a_path_that_swallows_large_packets_is_found_and_avoided",
+            large_packets,
+        ),
     ];
     for (name, test) in tests {
         if filter.is_some_and(|filter| !name.contains(filter.as_str())) {
@@ -68,7 +77,11 @@ fn run(world: &str, resolver: &str, what: &str) -> Vec<Told> {
     let command = [program.to_str().unwrap(), "client", resolver, what];
     let (_, output) = lab.command("client", command).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let told: Vec<Told> = text
         .lines()
         .map(|line| {
@@ -89,7 +102,10 @@ fn run(world: &str, resolver: &str, what: &str) -> Vec<Told> {
 
 fn within(told: &Told, family: &str, range: std::ops::Range<f64>) {
     assert_eq!(told.family, family, "{told:?}");
-    assert!(range.contains(&told.took), "{told:?} is not within {range:?} ms");
+    assert!(
+        range.contains(&told.took),
+        "{told:?} is not within {range:?} ms"
+    );
 }
 
 const RESOLVERS: [&str; 2] = ["system", "dns"];
@@ -134,7 +150,11 @@ fn first_dead() {
          fault:\n  filters:\n    - { at: service, direction: in, to: 198.51.100.80, action: drop }\n";
     for resolver in RESOLVERS {
         let told = run(world, resolver, "once");
-        let range = if told[0].attempts == 1 { 10.0..150.0 } else { 250.0..400.0 };
+        let range = if told[0].attempts == 1 {
+            10.0..150.0
+        } else {
+            250.0..400.0
+        };
         within(&told[0], "ipv4", range);
     }
 }
@@ -169,24 +189,39 @@ fn large_packets() {
          - { at: office, direction: in, family: v6, action: swallow-packet-too-big }\n";
     let told = run(world, "system", "upload");
     assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!((told[0].family.as_str(), told[0].silent.as_str()), ("ipv6", "large"));
+    assert_eq!(
+        (told[0].family.as_str(), told[0].silent.as_str()),
+        ("ipv6", "large")
+    );
     // The next dial goes the other way.
     assert_eq!(told[1].family, "ipv4");
 }
 
 /// Inside the lab.
 fn client(resolver: &str, what: &str) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let resolver = match resolver {
         "dns" => runtime.block_on(async { Resolver::dns(DnsResolver::system().unwrap()) }),
         _ => Resolver::system(),
     };
-    let dialer = Dialer::builder().resolver(resolver).overall_deadline(Some(Duration::from_secs(20))).build();
+    let dialer = Dialer::builder()
+        .resolver(resolver)
+        .overall_deadline(Some(Duration::from_secs(20)))
+        .build();
     runtime.block_on(async {
         match what {
             "twice" => {
-                tell(&dialer.connect("www.lab.test:80").await.unwrap().report, None);
-                tell(&dialer.connect("www.lab.test:80").await.unwrap().report, None);
+                tell(
+                    &dialer.connect("www.lab.test:80").await.unwrap().report,
+                    None,
+                );
+                tell(
+                    &dialer.connect("www.lab.test:80").await.unwrap().report,
+                    None,
+                );
             }
             "tls" => {
                 let tls = Tls::native().unwrap().alpn(["h2"]);
@@ -195,7 +230,8 @@ fn client(resolver: &str, what: &str) -> ExitCode {
                 tell(&connection.report, None);
             }
             "hosts" => {
-                std::fs::write("/tmp/twinstack-dial-hosts", "198.51.100.80 www.lab.test\n").unwrap();
+                std::fs::write("/tmp/twinstack-dial-hosts", "198.51.100.80 www.lab.test\n")
+                    .unwrap();
                 nix::mount::mount(
                     Some("/tmp/twinstack-dial-hosts"),
                     "/etc/hosts",
@@ -204,27 +240,49 @@ fn client(resolver: &str, what: &str) -> ExitCode {
                     None::<&str>,
                 )
                 .unwrap();
-                tell(&dialer.connect("www.lab.test:80").await.unwrap().report, None);
+                tell(
+                    &dialer.connect("www.lab.test:80").await.unwrap().report,
+                    None,
+                );
             }
             "no-ipv6" => {
                 std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
-                tell(&dialer.connect("www.lab.test:80").await.unwrap().report, None);
+                tell(
+                    &dialer.connect("www.lab.test:80").await.unwrap().report,
+                    None,
+                );
             }
             "upload" => {
                 let mut connection = dialer.connect("www.lab.test:80").await.unwrap();
-                connection.stream.write_all(b"POST / HTTP/1.1\r\nHost: www.lab.test\r\n").await.unwrap();
+                connection
+                    .stream
+                    .write_all(b"POST / HTTP/1.1\r\nHost: www.lab.test\r\n")
+                    .await
+                    .unwrap();
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 let body = [&b"Content-Length: 100000\r\n\r\n"[..], &[b'x'; 20_000]].concat();
                 connection.stream.write_all(&body).await.unwrap();
                 let fault = Watchdog::default().watch(&connection.stream);
-                let fault = tokio::time::timeout(Duration::from_secs(10), fault).await.unwrap().unwrap();
+                let fault = tokio::time::timeout(Duration::from_secs(10), fault)
+                    .await
+                    .unwrap()
+                    .unwrap();
                 eprintln!("{fault}");
                 connection.path.mark_broken();
                 let large = matches!(fault, twinstack_dial::PathFault::LargePacketsLost { .. });
-                tell(&connection.report, Some(if large { "large" } else { "other" }));
-                tell(&dialer.connect("www.lab.test:80").await.unwrap().report, None);
+                tell(
+                    &connection.report,
+                    Some(if large { "large" } else { "other" }),
+                );
+                tell(
+                    &dialer.connect("www.lab.test:80").await.unwrap().report,
+                    None,
+                );
             }
-            _ => tell(&dialer.connect("www.lab.test:80").await.unwrap().report, None),
+            _ => tell(
+                &dialer.connect("www.lab.test:80").await.unwrap().report,
+                None,
+            ),
         }
     });
     // A stuck look-up must not hold the process up.
@@ -234,13 +292,24 @@ fn client(resolver: &str, what: &str) -> ExitCode {
 
 fn tell(report: &RaceReport, silent: Option<&str>) {
     let queries = report.queries();
-    let addresses = queries.iter().filter(|it| it.outcome == "records" && it.kind.starts_with('A'));
-    let first = addresses.filter_map(|it| it.ended_seconds).fold(f64::INFINITY, f64::min);
+    let addresses = queries
+        .iter()
+        .filter(|it| it.outcome == "records" && it.kind.starts_with('A'));
+    let first = addresses
+        .filter_map(|it| it.ended_seconds)
+        .fold(f64::INFINITY, f64::min);
     let attempts = report.attempts();
     let won = attempts.iter().find(|it| it.outcome == "won").unwrap();
     let failure = report.silent_failure();
-    let stage = silent.or(failure.as_ref().map(|it| it.stage)).unwrap_or("-");
+    let stage = silent
+        .or(failure.as_ref().map(|it| it.stage))
+        .unwrap_or("-");
     let kinds: Vec<&str> = queries.iter().map(|it| it.kind.as_str()).collect();
     let took = (won.ended_seconds.unwrap() - first) * 1000.0;
-    println!("{took:.1}|{}|{}|{stage}|{}", won.family, attempts.len(), kinds.join("+"));
+    println!(
+        "{took:.1}|{}|{}|{stage}|{}",
+        won.family,
+        attempts.len(),
+        kinds.join("+")
+    );
 }

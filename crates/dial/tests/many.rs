@@ -20,8 +20,15 @@ fn open_files() -> usize {
 /// Resident memory in KiB.
 fn memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_ascii_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 async fn until(what: &str, check: impl Fn() -> bool) {
@@ -67,14 +74,24 @@ async fn a_thousand_stuck_aaaa_questions_delay_nobodys_a() {
     }
     let took = start.elapsed();
     // A machine of two busy cores needs a while for a thousand of anything; ten seconds would be the stuck question.
-    assert!(took < Duration::from_secs(4), "all connected after {took:?}");
-    assert!(asked_for < Duration::from_secs(2), "an A question waited for {asked_for:?}");
+    assert!(
+        took < Duration::from_secs(4),
+        "all connected after {took:?}"
+    );
+    assert!(
+        asked_for < Duration::from_secs(2),
+        "an A question waited for {asked_for:?}"
+    );
 
     // Another name's AAAA is not held up either, though a thousand of its kind are stuck.
     let (port, _guard) = listener(&[Ipv6Addr::LOCALHOST.into()]).await;
     let start = Instant::now();
     dialer.connect(("fine.test", port)).await.unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 /// 10,000 dials that can only wait, given up in the middle.
@@ -98,11 +115,17 @@ async fn ten_thousand_dials_to_a_black_hole_leave_nothing() {
                 let (dialer, started) = (dialer.clone(), Arc::clone(&started));
                 tokio::spawn(async move {
                     started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    dialer.connect(("hole.test", port)).await.map(|it| it.report)
+                    dialer
+                        .connect(("hole.test", port))
+                        .await
+                        .map(|it| it.report)
                 })
             })
             .collect();
-        until("every dial has its socket", || open_files() >= files + DIALS).await;
+        until("every dial has its socket", || {
+            open_files() >= files + DIALS
+        })
+        .await;
         dials.iter().for_each(tokio::task::JoinHandle::abort);
         for dial in dials {
             assert!(dial.await.unwrap_err().is_cancelled());
@@ -112,7 +135,10 @@ async fn ten_thousand_dials_to_a_black_hole_leave_nothing() {
     }
     // The first round warms the allocator up; the next ones must not add to it.
     let grown = after[2].saturating_sub(after[0]);
-    assert!(grown < 8 * 1024, "memory grew by {grown} KiB over two rounds: {after:?}");
+    assert!(
+        grown < 8 * 1024,
+        "memory grew by {grown} KiB over two rounds: {after:?}"
+    );
 }
 
 /// Dials that run to their own deadline.
@@ -120,7 +146,9 @@ async fn ten_thousand_dials_to_a_black_hole_leave_nothing() {
 async fn dials_that_time_out_leave_nothing() {
     let _turn = TURN.lock().await;
     let (port, _guard) = silent_listener(Ipv4Addr::LOCALHOST.into(), &[]).await;
-    let dialer = Dialer::builder().overall_deadline(Some(Duration::from_millis(300))).build();
+    let dialer = Dialer::builder()
+        .overall_deadline(Some(Duration::from_millis(300)))
+        .build();
     let files = open_files();
     let dials: Vec<_> = (0..500)
         .map(|_| {
@@ -140,9 +168,13 @@ async fn dials_that_time_out_leave_nothing() {
 async fn a_late_second_winner_is_closed() {
     let _turn = TURN.lock().await;
     let accepted = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let v6 = tokio::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap();
+    let v6 = tokio::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let port = v6.local_addr().unwrap().port();
-    let v4 = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let v4 = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .unwrap();
     for listener in [v6, v4] {
         let accepted = Arc::clone(&accepted);
         tokio::spawn(async move {
@@ -157,7 +189,10 @@ async fn a_late_second_winner_is_closed() {
             Family::V6 => vec![Ipv6Addr::LOCALHOST.into()],
         })
     });
-    let dialer = Dialer::builder().resolver(resolver).attempt_delay(Duration::from_millis(20)).build();
+    let dialer = Dialer::builder()
+        .resolver(resolver)
+        .attempt_delay(Duration::from_millis(20))
+        .build();
     // Both connect at once; both checks end at the same moment, when the second has long started.
     let start = Instant::now();
     let connection = dialer
@@ -176,7 +211,10 @@ async fn a_late_second_winner_is_closed() {
         if stream.peer_addr().unwrap() == mine {
             assert!(closed.is_err(), "the winner stays open");
         } else {
-            assert!(matches!(closed, Ok(Ok(0) | Err(_))), "the loser is closed: {closed:?}");
+            assert!(
+                matches!(closed, Ok(Ok(0) | Err(_))),
+                "the loser is closed: {closed:?}"
+            );
         }
     }
 }

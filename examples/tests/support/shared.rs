@@ -34,7 +34,10 @@ fn dead() -> Dead {
         filler.push(stream);
         assert!(filler.len() < 10, "this listener is never full");
     }
-    Dead { _listener: listener, _filler: filler }
+    Dead {
+        _listener: listener,
+        _filler: filler,
+    }
 }
 
 /// A dialer for which every name has both loopback addresses.

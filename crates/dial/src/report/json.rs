@@ -61,14 +61,27 @@ fn events(queries: &[QueryReport], attempts: &[AttemptReport]) -> Vec<EventRepor
     for attempt in attempts {
         let to = format!("{} {}", attempt.address, attempt.protocol);
         let mut push = |at_seconds, event, text| {
-            events.push(EventReport { at_seconds, event, id: attempt.id, text });
+            events.push(EventReport {
+                at_seconds,
+                event,
+                id: attempt.id,
+                text,
+            });
         };
-        push(attempt.started_seconds, "attempt", format!("{to} ({}; {})", attempt.cause, attempt.order));
+        push(
+            attempt.started_seconds,
+            "attempt",
+            format!("{to} ({}; {})", attempt.cause, attempt.order),
+        );
         if let Some(at) = attempt.progress_seconds {
             push(at, "progress", to.clone());
         }
         if let Some(at) = attempt.ended_seconds {
-            let why = attempt.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+            let why = attempt
+                .error
+                .as_ref()
+                .map(|error| format!(": {error}"))
+                .unwrap_or_default();
             push(at, attempt.outcome, format!("{to}{why}"));
         }
     }

@@ -69,7 +69,10 @@ pub(super) fn answered(query: &mut QueryReport, answer: &Answer) {
 }
 
 fn service(record: &ServiceRecord) -> String {
-    let target = record.target.as_ref().map_or_else(|| ".".to_owned(), ToString::to_string);
+    let target = record
+        .target
+        .as_ref()
+        .map_or_else(|| ".".to_owned(), ToString::to_string);
     let mut text = format!("{} {target}", record.priority);
     if let Some(alpn) = &record.alpn {
         let ids: Vec<String> = alpn.iter().map(ToString::to_string).collect();

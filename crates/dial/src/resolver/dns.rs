@@ -40,8 +40,12 @@ struct Inner {
 impl DnsResolver {
     /// The servers and search list of `/etc/resolv.conf`, and the names of `/etc/hosts`.
     pub fn system() -> Result<Self, DnsError> {
-        let (conf, addresses) = system_resolvers(Path::new("/etc/resolv.conf"))
-            .map_err(|error| DnsError::Configuration { text: error.to_string() })?;
+        let (conf, addresses) =
+            system_resolvers(Path::new("/etc/resolv.conf")).map_err(|error| {
+                DnsError::Configuration {
+                    text: error.to_string(),
+                }
+            })?;
         let clients = addresses.into_iter().map(Client::new).collect();
         Self::new(Inner {
             servers: Servers::new(clients),
@@ -63,8 +67,11 @@ impl DnsResolver {
     ///
     /// `bootstrap` are the addresses of the URL's host; without any, the system resolves it.
     pub fn https(url: &str, bootstrap: &[IpAddr]) -> Result<Self, DnsError> {
-        let client = Client::https(url, bootstrap, &Roots::System)
-            .map_err(|error| DnsError::Configuration { text: error.to_string() })?;
+        let client = Client::https(url, bootstrap, &Roots::System).map_err(|error| {
+            DnsError::Configuration {
+                text: error.to_string(),
+            }
+        })?;
         Self::plain(vec![client], true)
     }
 
@@ -92,7 +99,12 @@ impl DnsResolver {
 
     /// The hosts file's names, and `localhost`, which no server has to be asked for (RFC 6761).
     pub(super) fn is_local(&self, name: &Name) -> bool {
-        is_localhost(name) || self.0.hosts.as_ref().is_some_and(|hosts| hosts.names(name.as_str()))
+        is_localhost(name)
+            || self
+                .0
+                .hosts
+                .as_ref()
+                .is_some_and(|hosts| hosts.names(name.as_str()))
     }
 
     pub(super) fn ask(&self, name: &Name, kind: QueryType, refresh: bool) -> Asking {
@@ -124,7 +136,11 @@ impl DnsResolver {
             QueryType::Aaaa => address.is_ipv6(),
             QueryType::Https | QueryType::Svcb => false,
         });
-        Some(if addresses.is_empty() { Answer::no_data() } else { Answer::addresses(addresses) })
+        Some(if addresses.is_empty() {
+            Answer::no_data()
+        } else {
+            Answer::addresses(addresses)
+        })
     }
 }
 
@@ -141,7 +157,10 @@ impl Inner {
             // A name that exists ends the search, whatever records it has: the other family's question must not end at
             // another name.
             match &last {
-                Ok(Answer { data: AnswerData::NxDomain, .. }) => {}
+                Ok(Answer {
+                    data: AnswerData::NxDomain,
+                    ..
+                }) => {}
                 _ => break,
             }
         }
@@ -217,7 +236,11 @@ pub(super) fn linger(mut unanswered: Vec<Asking>, patience: Duration) {
     }
     let all = poll_fn(move |context| {
         unanswered.retain_mut(|asking| asking.poll(context).is_pending());
-        if unanswered.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        if unanswered.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     });
     tokio::spawn(async move {
         // Whether they come or not, nobody waits for them any more.

@@ -4,7 +4,6 @@ mod getaddrinfo;
 mod hosts;
 mod pool;
 
-use twinstack_race::Family;
 use getaddrinfo::getaddrinfo;
 pub(crate) use hosts::Hosts;
 use pool::{Ended, Limits, Lookup, Pool};
@@ -15,6 +14,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
+use twinstack_race::Family;
 
 /// What a look-up found, in the order that the system gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,11 +74,15 @@ impl SystemResolver {
 
     fn new() -> Self {
         let limits = Limits::default();
-        let pool = |title, family| Pool::new(title, limits, move |name: &str| getaddrinfo(name, family));
+        let pool =
+            |title, family| Pool::new(title, limits, move |name: &str| getaddrinfo(name, family));
         Self {
             v4: pool("dial-a", Some(Family::V4)),
             v6: pool("dial-aaaa", Some(Family::V6)),
-            both: Some((Hosts::new(Path::new("/etc/hosts")), pool("dial-hosts", None))),
+            both: Some((
+                Hosts::new(Path::new("/etc/hosts")),
+                pool("dial-hosts", None),
+            )),
         }
     }
 
@@ -87,7 +91,9 @@ impl SystemResolver {
         let call = Arc::new(call);
         let pool = |title, family| {
             let call = Arc::clone(&call);
-            Pool::new(title, Limits::default(), move |name: &str| call(name, family))
+            Pool::new(title, Limits::default(), move |name: &str| {
+                call(name, family)
+            })
         };
         Self {
             v4: pool("dial-a", Family::V4),
@@ -98,11 +104,18 @@ impl SystemResolver {
 
     /// Whether the hosts file has the name (in lower case): then its families are known to it, not to the network.
     pub(crate) fn is_local(&self, name: &str) -> bool {
-        self.both.as_ref().is_some_and(|(hosts, _)| hosts.names(name))
+        self.both
+            .as_ref()
+            .is_some_and(|(hosts, _)| hosts.names(name))
     }
 
     /// Starts a look-up of a name in lower case.
-    pub(crate) fn look_up(&self, name: &str, family: Family, local: bool) -> io::Result<SystemLookup> {
+    pub(crate) fn look_up(
+        &self,
+        name: &str,
+        family: Family,
+        local: bool,
+    ) -> io::Result<SystemLookup> {
         let pool = match (&self.both, family) {
             (Some((_, both)), _) if local => both,
             (_, Family::V4) => &self.v4,

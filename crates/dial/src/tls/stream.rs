@@ -34,7 +34,9 @@ impl TlsStream {
 
 impl fmt::Debug for TlsStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsStream").field("tcp", self.tcp()).finish_non_exhaustive()
+        f.debug_struct("TlsStream")
+            .field("tcp", self.tcp())
+            .finish_non_exhaustive()
     }
 }
 

@@ -33,7 +33,10 @@ pub(crate) async fn silent_listener(silent: IpAddr, others: &[IpAddr]) -> (u16, 
     loop {
         let (full, filler) = full_listener(silent);
         let port = full.local_addr().unwrap().port();
-        let mut guards = vec![Guard::Full { _listener: full, _filler: filler }];
+        let mut guards = vec![Guard::Full {
+            _listener: full,
+            _filler: filler,
+        }];
         let mut bound = true;
         for address in others {
             match tokio::net::TcpListener::bind((*address, port)).await {
@@ -61,7 +64,8 @@ fn full_listener(address: IpAddr) -> (std::net::TcpListener, Vec<std::net::TcpSt
     let target = listener.local_addr().unwrap();
     let mut filler = Vec::new();
     // Linux takes one more than asked for; go on until one does not get through.
-    while let Ok(stream) = std::net::TcpStream::connect_timeout(&target, Duration::from_millis(200)) {
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&target, Duration::from_millis(200))
+    {
         filler.push(stream);
         assert!(filler.len() < 10, "this listener is never full");
     }

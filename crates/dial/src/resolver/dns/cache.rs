@@ -57,7 +57,13 @@ impl Cache {
             }
         }
         let expires = now + ttl.min(LONGEST);
-        entries.insert((name.as_str().into(), kind), Entry { answer: answer.clone(), expires });
+        entries.insert(
+            (name.as_str().into(), kind),
+            Entry {
+                answer: answer.clone(),
+                expires,
+            },
+        );
     }
 }
 
@@ -73,11 +79,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_grow_old_then_stale_then_go() {
         let cache = Cache::default();
-        let answer = Answer::addresses([Ipv4Addr::LOCALHOST.into()]).with_ttl(Duration::from_secs(10));
+        let answer =
+            Answer::addresses([Ipv4Addr::LOCALHOST.into()]).with_ttl(Duration::from_secs(10));
         cache.put(&name("a.test"), QueryType::A, &answer);
         tokio::time::advance(Duration::from_secs(4)).await;
         let found = cache.get(&name("a.test"), QueryType::A).unwrap();
-        assert_eq!((found.ttl, found.stale), (Some(Duration::from_secs(6)), false));
+        assert_eq!(
+            (found.ttl, found.stale),
+            (Some(Duration::from_secs(6)), false)
+        );
         assert_eq!(cache.get(&name("a.test"), QueryType::Aaaa), None);
         tokio::time::advance(Duration::from_secs(6)).await;
         assert!(cache.get(&name("a.test"), QueryType::A).unwrap().stale);
@@ -94,6 +104,10 @@ mod tests {
         }
         assert_eq!(cache.entries.lock().unwrap().len(), MOST);
         assert!(cache.get(&name("n0.test"), QueryType::A).is_none());
-        assert!(cache.get(&name(&format!("n{}.test", MOST + 9)), QueryType::A).is_some());
+        assert!(
+            cache
+                .get(&name(&format!("n{}.test", MOST + 9)), QueryType::A)
+                .is_some()
+        );
     }
 }

@@ -26,13 +26,19 @@ pub(super) fn answer_of(response: &Response, kind: QueryType) -> Result<Answer, 
         QueryType::Https | QueryType::Svcb => services(&response.answer, kind),
     };
     if least.is_some() {
-        return Ok(Answer { ttl: ttl(least), ..Answer::new(data) });
+        return Ok(Answer {
+            ttl: ttl(least),
+            ..Answer::new(data)
+        });
     }
     let negative = match response.rcode {
         Rcode::NXDOMAIN => Answer::nx_domain(),
         _ => Answer::no_data(),
     };
-    Ok(Answer { ttl: ttl(negative_ttl(response)), ..negative })
+    Ok(Answer {
+        ttl: ttl(negative_ttl(response)),
+        ..negative
+    })
 }
 
 pub(super) fn error_of(error: &AskError) -> QueryError {
@@ -54,9 +60,14 @@ fn failure(kind: QueryErrorKind, rcode: Rcode) -> QueryError {
 
 fn addresses(records: &[Record], kind: QueryType) -> (AnswerData, Option<Ttl>) {
     let wanted = |address: &IpAddr| address.is_ipv6() == (kind == QueryType::Aaaa);
-    let found = records.iter().filter(|it| it.data.address().as_ref().is_some_and(wanted));
+    let found = records
+        .iter()
+        .filter(|it| it.data.address().as_ref().is_some_and(wanted));
     let least = found.clone().map(|it| it.ttl).min();
-    (AnswerData::Addresses(found.filter_map(|it| it.data.address()).collect()), least)
+    (
+        AnswerData::Addresses(found.filter_map(|it| it.data.address()).collect()),
+        least,
+    )
 }
 
 fn services(records: &[Record], kind: QueryType) -> (AnswerData, Option<Ttl>) {
@@ -64,11 +75,15 @@ fn services(records: &[Record], kind: QueryType) -> (AnswerData, Option<Ttl>) {
     let mut least = None;
     for record in records {
         let binding = match (&record.data, kind) {
-            (Data::Https(binding), QueryType::Https) | (Data::Svcb(binding), QueryType::Svcb) => binding,
+            (Data::Https(binding), QueryType::Https) | (Data::Svcb(binding), QueryType::Svcb) => {
+                binding
+            }
             _ => continue,
         };
         // A target that is no host name cannot be connected to.
-        let Some(service) = service(record, binding) else { continue };
+        let Some(service) = service(record, binding) else {
+            continue;
+        };
         found.push(service);
         least = Some(least.map_or(record.ttl, |least: Ttl| least.min(record.ttl)));
     }
@@ -78,7 +93,9 @@ fn services(records: &[Record], kind: QueryType) -> (AnswerData, Option<Ttl>) {
 fn service(record: &Record, binding: &ServiceBinding) -> Option<ServiceRecord> {
     let target = if binding.target.is_root() {
         // RFC 9460 section 2.5.2: the owner itself, which behind an alias is not the name that was asked for.
-        (binding.priority != 0).then(|| Name::new(&record.owner.to_string()).ok()).flatten()
+        (binding.priority != 0)
+            .then(|| Name::new(&record.owner.to_string()).ok())
+            .flatten()
     } else {
         Some(Name::new(&binding.target.to_string()).ok()?)
     };
@@ -102,10 +119,13 @@ fn service(record: &Record, binding: &ServiceBinding) -> Option<ServiceRecord> {
 
 /// RFC 2308 section 5: the lesser of the SOA's own TTL and its last field.
 fn negative_ttl(response: &Response) -> Option<Ttl> {
-    response.authority.iter().find_map(|record| match &record.data {
-        Data::Soa(soa) => Some(record.ttl.min(soa.minimum)),
-        _ => None,
-    })
+    response
+        .authority
+        .iter()
+        .find_map(|record| match &record.data {
+            Data::Soa(soa) => Some(record.ttl.min(soa.minimum)),
+            _ => None,
+        })
 }
 
 #[cfg(test)]
@@ -132,10 +152,19 @@ mod tests {
 
     #[test]
     fn addresses_behind_an_alias_with_the_least_ttl() {
-        let lines = ["w.test. 5 IN CNAME x.test.", "x.test. 300 IN A 192.0.2.1", "x.test. 200 IN A 192.0.2.2"];
+        let lines = [
+            "w.test. 5 IN CNAME x.test.",
+            "x.test. 300 IN A 192.0.2.1",
+            "x.test. 200 IN A 192.0.2.2",
+        ];
         let answer = answer_of(&response(Rcode::NOERROR, &lines, &[]), QueryType::A).unwrap();
-        let AnswerData::Addresses(addresses) = &answer.data else { panic!("{answer:?}") };
-        assert_eq!((addresses.len(), answer.ttl), (2, Some(Duration::from_secs(200))));
+        let AnswerData::Addresses(addresses) = &answer.data else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(
+            (addresses.len(), answer.ttl),
+            (2, Some(Duration::from_secs(200)))
+        );
         let other = answer_of(&response(Rcode::NOERROR, &lines, &[]), QueryType::Aaaa).unwrap();
         assert_eq!(other.data, AnswerData::NoData);
     }
@@ -144,7 +173,10 @@ mod tests {
     fn negative_answers_hold_as_long_as_the_soa_says() {
         let soa = ["test. 100 IN SOA ns.test. h.test. 1 2 3 4 30"];
         let answer = answer_of(&response(Rcode::NXDOMAIN, &[], &soa), QueryType::A).unwrap();
-        assert_eq!((answer.data, answer.ttl), (AnswerData::NxDomain, Some(Duration::from_secs(30))));
+        assert_eq!(
+            (answer.data, answer.ttl),
+            (AnswerData::NxDomain, Some(Duration::from_secs(30)))
+        );
         let error = answer_of(&response(Rcode::SERVFAIL, &[], &[]), QueryType::A).unwrap_err();
         assert_eq!(error.kind, QueryErrorKind::ServerFailure);
         assert_eq!(error.to_string(), "the name server answered SERVFAIL");
@@ -159,7 +191,9 @@ mod tests {
         ];
         let answer = answer_of(&response(Rcode::NOERROR, &lines, &[]), QueryType::Https).unwrap();
         assert_eq!(answer.ttl, Some(Duration::from_secs(50)));
-        let AnswerData::Services(records) = answer.data else { panic!("{:?}", answer.data) };
+        let AnswerData::Services(records) = answer.data else {
+            panic!("{:?}", answer.data)
+        };
         assert!(records[0].is_alias());
         assert_eq!(records[0].target, Some(Name::new("alias.test").unwrap()));
         let first = &records[1];

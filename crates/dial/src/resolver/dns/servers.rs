@@ -31,12 +31,19 @@ struct Server {
 
 impl Servers {
     pub(super) fn new(clients: Vec<Client>) -> Self {
-        let server = |client| Server { client, penalised: AtomicU64::new(0) };
+        let server = |client| Server {
+            client,
+            penalised: AtomicU64::new(0),
+        };
         Self {
             epoch: Instant::now(),
             all: clients.into_iter().map(server).collect(),
             // A lost packet costs one second and not five, and three tries are still within what people wait for.
-            options: AskOptions { timeout: Duration::from_secs(1), tries: 4, ..AskOptions::default() },
+            options: AskOptions {
+                timeout: Duration::from_secs(1),
+                tries: 4,
+                ..AskOptions::default()
+            },
         }
     }
 
@@ -48,7 +55,8 @@ impl Servers {
     pub(super) async fn ask(&self, question: &Question) -> Result<Response, AskError> {
         let order = self.order();
         let mut waiting = order.iter().copied();
-        let mut running: Vec<(usize, Pin<Box<dyn Future<Output = Exchange> + Send + '_>>)> = Vec::new();
+        let mut running: Vec<(usize, Pin<Box<dyn Future<Output = Exchange> + Send + '_>>)> =
+            Vec::new();
         let mut unhelpful = None;
         let mut next = pin!(sleep_until(Instant::now()));
         poll_fn(|context| {
@@ -77,11 +85,19 @@ impl Servers {
                             return Poll::Ready(Ok(response));
                         }
                         outcome => {
-                            if matches!(outcome, Err(AskError::Timeout | AskError::Refused | AskError::Unreachable(_))) {
+                            if matches!(
+                                outcome,
+                                Err(AskError::Timeout
+                                    | AskError::Refused
+                                    | AskError::Unreachable(_))
+                            ) {
                                 self.penalise(server);
                             }
                             // A response that does not help is still more than an error.
-                            if unhelpful.as_ref().is_none_or(|it: &Result<_, _>| it.is_err() && outcome.is_ok()) {
+                            if unhelpful
+                                .as_ref()
+                                .is_none_or(|it: &Result<_, _>| it.is_err() && outcome.is_ok())
+                            {
                                 unhelpful = Some(outcome);
                             }
                         }
@@ -93,7 +109,9 @@ impl Servers {
                 }
                 match waiting.next() {
                     Some(server) => {
-                        let Some(chosen) = self.all.get(server) else { continue };
+                        let Some(chosen) = self.all.get(server) else {
+                            continue;
+                        };
                         let asking = chosen.client.ask(question, &self.options);
                         running.push((server, Box::pin(asking)));
                         next.as_mut().reset(Instant::now() + STAGGER);
@@ -103,7 +121,9 @@ impl Servers {
                     }
                     // All are asked: only their answers count from here.
                     None if freed => {}
-                    None => next.as_mut().reset(Instant::now() + Duration::from_hours(1)),
+                    None => next
+                        .as_mut()
+                        .reset(Instant::now() + Duration::from_hours(1)),
                 }
             }
         })
@@ -117,7 +137,8 @@ impl Servers {
         order.sort_by_key(|index| {
             self.all.get(*index).map(|server| {
                 let penalised = server.penalised.load(Ordering::Relaxed) > now;
-                let v4 = matches!(server.client.server(), ServerAddress::Socket(it) if it.is_ipv4());
+                let v4 =
+                    matches!(server.client.server(), ServerAddress::Socket(it) if it.is_ipv4());
                 (penalised, v4)
             })
         });
@@ -149,7 +170,10 @@ fn is_helpful(response: &Response) -> bool {
 
 impl fmt::Debug for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses = self.all.iter().map(|server| server.client.server().to_string());
+        let addresses = self
+            .all
+            .iter()
+            .map(|server| server.client.server().to_string());
         f.debug_list().entries(addresses).finish()
     }
 }

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use twinstack_dns::{Query, Rcode, Record, Response, Ttl, parse_record_line};
 
 /// A server on loopback: answers a question by what `script` says, or not at all.
-fn server(script: impl Fn(&Question) -> Option<Script> + Send + 'static) -> (SocketAddr, Arc<AtomicU32>) {
+fn server(
+    script: impl Fn(&Question) -> Option<Script> + Send + 'static,
+) -> (SocketAddr, Arc<AtomicU32>) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let asked = Arc::new(AtomicU32::new(0));
@@ -34,11 +36,17 @@ struct Script {
 fn records(lines: &[&str]) -> Option<Script> {
     let root = twinstack_dns::Name::root();
     let record = |line: &&str| parse_record_line(line, &root, Ttl::from_secs(60)).unwrap();
-    Some(Script { rcode: Rcode::NOERROR, records: lines.iter().map(record).collect() })
+    Some(Script {
+        rcode: Rcode::NOERROR,
+        records: lines.iter().map(record).collect(),
+    })
 }
 
 fn failing(rcode: Rcode) -> Option<Script> {
-    Some(Script { rcode, records: Vec::new() })
+    Some(Script {
+        rcode,
+        records: Vec::new(),
+    })
 }
 
 async fn ask(resolver: &DnsResolver, name: &str, kind: QueryType) -> Result<Answer, QueryError> {
@@ -61,10 +69,19 @@ async fn each_type_is_a_question_of_its_own_and_is_kept() {
         _ => records(&[]),
     });
     let resolver = DnsResolver::servers([address]).unwrap();
-    assert_eq!(first(ask(&resolver, "w.test", QueryType::A).await.unwrap()), "192.0.2.1");
-    assert_eq!(first(ask(&resolver, "w.test", QueryType::Aaaa).await.unwrap()), "2001:db8::1");
+    assert_eq!(
+        first(ask(&resolver, "w.test", QueryType::A).await.unwrap()),
+        "192.0.2.1"
+    );
+    assert_eq!(
+        first(ask(&resolver, "w.test", QueryType::Aaaa).await.unwrap()),
+        "2001:db8::1"
+    );
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    assert_eq!(first(ask(&resolver, "w.test", QueryType::A).await.unwrap()), "192.0.2.1");
+    assert_eq!(
+        first(ask(&resolver, "w.test", QueryType::A).await.unwrap()),
+        "192.0.2.1"
+    );
     assert_eq!(asked.load(Ordering::Relaxed), 2, "the cache answers");
     let https = ask(&resolver, "w.test", QueryType::Https).await.unwrap();
     assert_eq!(https.data, AnswerData::NoData);
@@ -78,10 +95,17 @@ async fn a_silent_server_costs_the_stagger_once() {
     let start = std::time::Instant::now();
     ask(&resolver, "one.test", QueryType::A).await.unwrap();
     let took = start.elapsed();
-    assert!((Duration::from_millis(299)..Duration::from_millis(900)).contains(&took), "{took:?}");
+    assert!(
+        (Duration::from_millis(299)..Duration::from_millis(900)).contains(&took),
+        "{took:?}"
+    );
     let start = std::time::Instant::now();
     ask(&resolver, "two.test", QueryType::A).await.unwrap();
-    assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_millis(250),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(silently_asked.load(Ordering::Relaxed), 1);
 }
 
@@ -91,8 +115,15 @@ async fn a_server_that_fails_hands_over_at_once() {
     let (good, _) = server(|_| records(&["w.test. 60 IN A 192.0.2.1"]));
     let resolver = DnsResolver::servers([bad, good]).unwrap();
     let start = std::time::Instant::now();
-    assert_eq!(first(ask(&resolver, "w.test", QueryType::A).await.unwrap()), "192.0.2.1");
-    assert!(start.elapsed() < Duration::from_millis(250), "{:?}", start.elapsed());
+    assert_eq!(
+        first(ask(&resolver, "w.test", QueryType::A).await.unwrap()),
+        "192.0.2.1"
+    );
+    assert!(
+        start.elapsed() < Duration::from_millis(250),
+        "{:?}",
+        start.elapsed()
+    );
     let alone = DnsResolver::servers([bad]).unwrap();
     let error = ask(&alone, "w.test", QueryType::A).await.unwrap_err();
     assert_eq!(error.kind, QueryErrorKind::ServerFailure);
@@ -100,13 +131,14 @@ async fn a_server_that_fails_hands_over_at_once() {
 
 #[tokio::test]
 async fn the_search_list_ends_at_the_first_name_that_exists() {
-    let (address, asked) = server(|question| {
-        match (question.name.to_string().as_str(), question.rtype) {
-            ("db.b.test", RecordType::A) => records(&["db.b.test. 60 IN A 192.0.2.7"]),
-            ("db.b.test", _) => records(&[]),
-            _ => failing(Rcode::NXDOMAIN),
-        }
-    });
+    let (address, asked) =
+        server(
+            |question| match (question.name.to_string().as_str(), question.rtype) {
+                ("db.b.test", RecordType::A) => records(&["db.b.test. 60 IN A 192.0.2.7"]),
+                ("db.b.test", _) => records(&[]),
+                _ => failing(Rcode::NXDOMAIN),
+            },
+        );
     let search = ["a.test", "b.test", "c.test"].map(|it| twinstack_dns::Name::parse(it).unwrap());
     let resolver = DnsResolver::new(Inner {
         servers: Servers::new(vec![Client::new(address)]),
@@ -117,10 +149,17 @@ async fn the_search_list_ends_at_the_first_name_that_exists() {
         protected: false,
     })
     .unwrap();
-    assert_eq!(first(ask(&resolver, "db", QueryType::A).await.unwrap()), "192.0.2.7");
+    assert_eq!(
+        first(ask(&resolver, "db", QueryType::A).await.unwrap()),
+        "192.0.2.7"
+    );
     assert_eq!(asked.load(Ordering::Relaxed), 2);
     let aaaa = ask(&resolver, "db", QueryType::Aaaa).await.unwrap();
-    assert_eq!(aaaa.data, AnswerData::NoData, "not what db.c.test would say");
+    assert_eq!(
+        aaaa.data,
+        AnswerData::NoData,
+        "not what db.c.test would say"
+    );
     // With a final dot, or dots enough, the name is tried as it is.
     let absolute = ask(&resolver, "db.", QueryType::A).await.unwrap();
     assert_eq!(absolute.data, AnswerData::NxDomain);
@@ -130,8 +169,18 @@ async fn the_search_list_ends_at_the_first_name_that_exists() {
 async fn localhost_is_nobodys_question() {
     let (address, asked) = server(|_| None);
     let resolver = DnsResolver::servers([address]).unwrap();
-    assert_eq!(first(ask(&resolver, "localhost", QueryType::A).await.unwrap()), "127.0.0.1");
-    assert_eq!(first(ask(&resolver, "api.localhost", QueryType::Aaaa).await.unwrap()), "::1");
+    assert_eq!(
+        first(ask(&resolver, "localhost", QueryType::A).await.unwrap()),
+        "127.0.0.1"
+    );
+    assert_eq!(
+        first(
+            ask(&resolver, "api.localhost", QueryType::Aaaa)
+                .await
+                .unwrap()
+        ),
+        "::1"
+    );
     assert_eq!(asked.load(Ordering::Relaxed), 0);
 }
 

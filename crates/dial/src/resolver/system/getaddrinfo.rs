@@ -27,7 +27,8 @@ pub(super) fn getaddrinfo(name: &str, family: Option<Family>) -> Result<Addresse
     hints.ai_socktype = libc::SOCK_STREAM;
     let mut list = ptr::null_mut();
     // SAFETY: the name ends with a zero, the hints are initialised, and `list` is a place for the result.
-    let status = unsafe { libc::getaddrinfo(node.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
+    let status =
+        unsafe { libc::getaddrinfo(node.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
     if status != 0 {
         return Err(error_of(status));
     }

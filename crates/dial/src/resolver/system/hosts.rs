@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_changed_file_is_read_again() {
-        let directory = std::env::temp_dir().join(format!("twinstack-hosts-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("twinstack-hosts-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let path = directory.join("hosts");
         let hosts = Hosts::new(&path);

@@ -37,7 +37,10 @@ impl Gate {
 fn pool(limits: Limits) -> (Pool<usize>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let inner = Arc::clone(&gate);
-    (Pool::new("test", limits, move |name| inner.pass(name)), gate)
+    (
+        Pool::new("test", limits, move |name| inner.pass(name)),
+        gate,
+    )
 }
 
 async fn within<F: Future>(limit: Duration, future: F) -> F::Output {
@@ -142,7 +145,10 @@ async fn what_nobody_waits_for_is_never_looked_up() {
         .collect();
     let kept = pool.look_up("kept").unwrap();
     drop(given_up);
-    assert!(pool.shared.lock().queue.len() <= 3, "the queue is not purged");
+    assert!(
+        pool.shared.lock().queue.len() <= 3,
+        "the queue is not purged"
+    );
     gate.open_all();
     within(SOON, first).await;
     assert_eq!(value(within(SOON, kept).await), 4);
