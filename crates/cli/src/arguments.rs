@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use twinstack_check::options::{Profile, Target};
 
-pub(crate) use value::targets_in_file;
+pub(crate) use value::{duration, targets_in_file};
 
 /// The exit statuses, as the help and the manual show them.
 pub(crate) const EXIT_STATUSES: &[(&str, &str)] = &[
@@ -25,7 +25,7 @@ pub(crate) const EXIT_STATUSES: &[(&str, &str)] = &[
     ("64", "wrong usage"),
     (
         "125",
-        "`lab run` only: the lab itself failed; any other status is the command's own",
+        "`lab run` and `run`: they themselves failed; any other status is the command's own",
     ),
 ];
 
@@ -53,6 +53,13 @@ pub(crate) enum Command {
     /// Builds a world of hosts, networks, name servers and services out of namespaces, runs a command in it, and takes
     /// it down again, whatever happens.
     Lab(Box<crate::lab::LabArguments>),
+    /// Happy Eyeballs for one program that is not changed
+    ///
+    /// Connections that stay unanswered over IPv6 are given up in time for the program to go on to its next address, and
+    /// are remembered. Works for static programs, Go and Java too, as an ordinary user. The program's exit status,
+    /// signals, terminal and standard streams pass through; 125 means that `run` itself failed, 126 that the command cannot
+    /// be executed, 127 that it was not found.
+    Run(crate::run::RunArguments),
     /// What a finding means, how to prove it, how to mend it
     Explain(ExplainArguments),
     /// Prints the completions of a shell

@@ -15,6 +15,7 @@ mod manual;
 mod nearest;
 mod play;
 mod render;
+mod run;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ pub(super) fn target(text: &str) -> Result<Target, String> {
 }
 
 /// A duration: a number with `ms`, `s`, `m`, `h` or `d`; seconds without.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let malformed =
         || format!("`{text}` is not a duration; write `5s`, `800ms`, `2m`, or plain seconds");
     let end = text
