@@ -9,7 +9,7 @@
 //!   has room of its own, and chance is a function of the seed and of what it is for, not a stream that all share.
 //! - Nothing is older than [`Settings::lifetime`]. A host's facts have one birthday, that of the first, and go together:
 //!   from then on the past before it cannot matter, so that clients with different pasts converge (C10). A time that
-//!   every success pushes on would never come.
+//!   every success pushes on would never come, and a dial that still went by the old facts adds nothing to the new ones.
 //! - A path that went silent is tried again before that: the first time after one to two [`Settings::probe_after`],
 //!   then after twice that and so on. One dial tries, the others wait for what it finds.
 //! - The size is bounded in each direction.
@@ -22,7 +22,7 @@ mod round_trip;
 mod tests;
 
 pub use lesson::endings;
-pub use recollection::{Bounds, Last, Recollection};
+pub use recollection::{Bounds, Era, Last, Recollection};
 pub use round_trip::RoundTrip;
 
 use crate::time::Instant;
@@ -151,7 +151,7 @@ impl History {
         let Some(partition) = self.partition(inside.partition) else {
             return Recollection::default();
         };
-        let Some(found) = partition.host(inside.context, host, port, now, settings.lifetime) else {
+        let Some(found) = partition.host(inside.context, host, port, now, &settings) else {
             return Recollection::default();
         };
         let chance = Chance {
@@ -165,6 +165,9 @@ impl History {
 
     /// Takes in how the attempts of one dial ended.
     ///
+    /// `era` is that of the dial's [`Recollection`]. What a dial did by facts that have expired since is not taken in: the
+    /// old facts would live on in the new ones (C10).
+    ///
     /// A silent attempt counts as a silent path only if another attempt of the same dial connected: when nothing
     /// answers, the network is gone and no path is to blame.
     pub fn learn(
@@ -172,6 +175,7 @@ impl History {
         inside: Boundary,
         host: &str,
         port: u16,
+        era: Era,
         endings: &[Ending],
         now: Instant,
     ) {
@@ -179,6 +183,40 @@ impl History {
             return;
         }
         let (settings, seed) = (self.settings, self.seed);
+        let partition = self.partition(inside.partition);
+        let known = partition
+            .and_then(|partition| partition.host(inside.context, host, port, now, &settings));
+        let current = known.map_or_else(Era::default, |host| host.era());
+        if era != Era::default() && era != current {
+            return;
+        }
+        if current == Era::default() {
+            self.make_room(inside, now);
+            if let Some(partition) = self.partitions.last_mut() {
+                partition
+                    .hosts
+                    .push(Host::new(inside.context, host, port, now));
+            }
+        }
+        // Found or made just now, both are the ones used last.
+        let found = self
+            .partitions
+            .last_mut()
+            .and_then(|partition| partition.hosts.last_mut());
+        if let Some(found) = found {
+            let chance = Chance {
+                seed,
+                inside,
+                host,
+                port,
+            };
+            found.learn(endings, &settings, chance, now);
+        }
+    }
+
+    /// Room for one more host, in its partition, which becomes the one used last.
+    fn make_room(&mut self, inside: Boundary, now: Instant) {
+        let settings = self.settings;
         if self.partition(inside.partition).is_none() {
             if self.partitions.len() >= settings.partitions {
                 self.partitions.remove(0);
@@ -188,35 +226,13 @@ impl History {
                 hosts: Vec::new(),
             });
         }
-        let Some(partition) = self.partitions.last_mut() else {
-            return;
-        };
-        if partition
-            .host(inside.context, host, port, now, settings.lifetime)
-            .is_none()
-        {
+        if let Some(partition) = self.partitions.last_mut() {
             partition
                 .hosts
                 .retain(|host| !host.expired(now, settings.lifetime));
             if partition.hosts.len() >= settings.hosts {
                 partition.hosts.remove(0);
             }
-            partition
-                .hosts
-                .push(Host::new(inside.context, host, port, now));
-        }
-        if let Some(found) = partition.hosts.last_mut() {
-            found.learn(
-                endings,
-                &settings,
-                Chance {
-                    seed,
-                    inside,
-                    host,
-                    port,
-                },
-                now,
-            );
         }
     }
 
@@ -269,13 +285,13 @@ impl Partition {
         name: &str,
         port: u16,
         now: Instant,
-        lifetime: Duration,
+        settings: &Settings,
     ) -> Option<&mut Host> {
         let place = self
             .hosts
             .iter()
             .position(|host| host.is(context, name, port))?;
-        if self.hosts.get(place)?.expired(now, lifetime) {
+        if self.hosts.get(place)?.expired(now, settings.lifetime) {
             self.hosts.remove(place);
             return None;
         }

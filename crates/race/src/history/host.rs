@@ -1,6 +1,6 @@
 //! The facts of one host, and what follows from the end of a dial.
 
-use super::recollection::{Known, Last, Recollection};
+use super::recollection::{Era, Known, Last, Recollection};
 use super::{Boundary, Ending, Outcome, RoundTrip, Settings};
 use crate::chance::mix;
 use crate::network::Family;
@@ -77,6 +77,10 @@ impl Host {
         }
     }
 
+    pub(super) const fn era(&self) -> Era {
+        Era(Some(self.born))
+    }
+
     pub(super) const fn is_of(&self, context: u64) -> bool {
         self.context == context
     }
@@ -124,7 +128,7 @@ impl Host {
             Some(_) => None,
             None => self.silent_family(),
         };
-        Recollection::new(known.collect(), probed, silent_family)
+        Recollection::new(self.era(), known.collect(), probed, silent_family)
     }
 
     /// The family of which every address that was tried went silent, while the other family connects.

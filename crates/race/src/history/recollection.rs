@@ -28,9 +28,16 @@ pub struct Last {
     pub outcome: Outcome,
 }
 
+/// Which facts a dial was started with: those that were born together at some time, or none.
+///
+/// The default is none, for what was found out without a recollection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Era(pub(super) Option<Instant>);
+
 /// What is known of a host's addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recollection {
+    era: Era,
     known: Vec<Known>,
     probed: Option<IpAddr>,
     silent_family: Option<Family>,
@@ -46,15 +53,22 @@ pub(super) struct Known {
 
 impl Recollection {
     pub(super) const fn new(
+        era: Era,
         known: Vec<Known>,
         probed: Option<IpAddr>,
         silent_family: Option<Family>,
     ) -> Self {
         Self {
+            era,
             known,
             probed,
             silent_family,
         }
+    }
+
+    /// To be handed to [`History::learn`](super::History::learn) with what the dial found out.
+    pub const fn era(&self) -> Era {
+        self.era
     }
 
     /// Nothing is known.

@@ -14,6 +14,20 @@ const HERE: Boundary = Boundary {
 };
 const MILLISECOND: Duration = Duration::from_millis(1);
 
+impl History {
+    /// Learns from a dial that knew nothing.
+    fn learn_all(
+        &mut self,
+        inside: Boundary,
+        host: &str,
+        port: u16,
+        endings: &[Ending],
+        now: Instant,
+    ) {
+        self.learn(inside, host, port, Era::default(), endings, now);
+    }
+}
+
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
@@ -52,7 +66,7 @@ fn failed(address: &str) -> Ending {
 /// After one dial that ended at 0 s, what a dial at `at` knows.
 fn after(endings: &[Ending], at: Instant) -> Recollection {
     let mut history = history();
-    history.learn(HERE, "www.example", 443, endings, Instant::ZERO);
+    history.learn_all(HERE, "www.example", 443, endings, Instant::ZERO);
     history.recall(HERE, "www.example", 443, at)
 }
 
@@ -107,7 +121,7 @@ fn c7_unmeasured_success_keeps_what_was_measured() {
         address: ip("192.0.2.1"),
         outcome: Outcome::Connected { round_trip: None },
     };
-    history.learn(HERE, "h", 1, &[unmeasured], seconds(0));
+    history.learn_all(HERE, "h", 1, &[unmeasured], seconds(0));
     let used = Memory {
         used: true,
         ..Memory::default()
@@ -118,9 +132,9 @@ fn c7_unmeasured_success_keeps_what_was_measured() {
             .memory(ip("192.0.2.1")),
         used
     );
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(1));
-    history.learn(HERE, "h", 1, &[unmeasured], seconds(2));
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 100)], seconds(3));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(1));
+    history.learn_all(HERE, "h", 1, &[unmeasured], seconds(2));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 100)], seconds(3));
     let time = history
         .recall(HERE, "h", 1, seconds(4))
         .round_trip(ip("192.0.2.1"))
@@ -188,8 +202,8 @@ fn c7_answer_of_any_kind_ends_a_silence() {
     for answer in [connected("2001:db8::1", 20), failed("2001:db8::1")] {
         let mut history = history();
         let dial = [silent("2001:db8::1", 270), connected("192.0.2.1", 20)];
-        history.learn(HERE, "h", 1, &dial, seconds(0));
-        history.learn(HERE, "h", 1, &[answer], seconds(1));
+        history.learn_all(HERE, "h", 1, &dial, seconds(0));
+        history.learn_all(HERE, "h", 1, &[answer], seconds(1));
         assert!(
             !history
                 .recall(HERE, "h", 1, seconds(2))
@@ -219,8 +233,8 @@ fn p1_stalled_connection_counts_without_a_winner() {
         outcome: Outcome::Stalled,
     };
     let mut history = history();
-    history.learn(HERE, "h", 1, &[connected("2001:db8::1", 20)], seconds(0));
-    history.learn(HERE, "h", 1, &[stalled], seconds(1));
+    history.learn_all(HERE, "h", 1, &[connected("2001:db8::1", 20)], seconds(0));
+    history.learn_all(HERE, "h", 1, &[stalled], seconds(1));
     let known = history.recall(HERE, "h", 1, seconds(2));
     let memory = known.memory(ip("2001:db8::1"));
     assert!(memory.silent);
@@ -253,14 +267,14 @@ fn c7_untried_address_of_a_silent_family_goes_last() {
     );
     // The other family went silent too, after it had connected.
     let mut history = history();
-    history.learn(
+    history.learn_all(
         HERE,
         "h",
         1,
         &[silent("2001:db8::1", 270), connected("192.0.2.1", 20)],
         seconds(0),
     );
-    history.learn(
+    history.learn_all(
         HERE,
         "h",
         1,
@@ -354,7 +368,7 @@ fn d2_path_that_went_silent_is_given_the_minimum() {
 fn c10_nothing_is_older_than_ten_minutes_even_when_refreshed() {
     let mut history = history();
     for minute in 0..10 {
-        history.learn(
+        history.learn_all(
             HERE,
             "h",
             1,
@@ -368,7 +382,7 @@ fn c10_nothing_is_older_than_ten_minutes_even_when_refreshed() {
     assert!(history.recall(HERE, "h", 1, seconds(600)).is_empty());
     assert!(history.is_empty());
     // What comes after starts a new life.
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 80)], seconds(600));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 80)], seconds(600));
     let known = history.recall(HERE, "h", 1, seconds(1199));
     assert_eq!(
         known.round_trip(ip("192.0.2.1")),
@@ -380,8 +394,8 @@ fn c10_nothing_is_older_than_ten_minutes_even_when_refreshed() {
 fn c10_expired_facts_do_not_return_with_the_next_lesson() {
     let mut history = history();
     let dead = [silent("2001:db8::1", 270), connected("192.0.2.1", 20)];
-    history.learn(HERE, "h", 1, &dead, seconds(0));
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(600));
+    history.learn_all(HERE, "h", 1, &dead, seconds(0));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(600));
     assert!(
         !history
             .recall(HERE, "h", 1, seconds(601))
@@ -389,6 +403,50 @@ fn c10_expired_facts_do_not_return_with_the_next_lesson() {
             .silent
     );
     assert_eq!(history.len(), 1);
+}
+
+#[test]
+fn c10_dial_by_expired_facts_teaches_nothing() {
+    let mut history = history();
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    let old = history.recall(HERE, "h", 1, seconds(599));
+    // Its end comes after the facts are gone, whether somebody noticed or not.
+    history.learn(
+        HERE,
+        "h",
+        1,
+        old.era(),
+        &[connected("192.0.2.1", 20)],
+        seconds(600),
+    );
+    assert!(history.recall(HERE, "h", 1, seconds(601)).is_empty());
+    // Nor does it when new facts were born meanwhile.
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.2", 20)], seconds(602));
+    history.learn(
+        HERE,
+        "h",
+        1,
+        old.era(),
+        &[connected("192.0.2.1", 20)],
+        seconds(603),
+    );
+    let new = history.recall(HERE, "h", 1, seconds(604));
+    assert_eq!(new.last(ip("192.0.2.1")), None);
+    assert!(new.last(ip("192.0.2.2")).is_some());
+    // A dial by the facts that hold, or by none, does.
+    history.learn(
+        HERE,
+        "h",
+        1,
+        new.era(),
+        &[connected("192.0.2.3", 20)],
+        seconds(605),
+    );
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.4", 20)], seconds(606));
+    let now = history.recall(HERE, "h", 1, seconds(607));
+    assert!(now.last(ip("192.0.2.3")).is_some() && now.last(ip("192.0.2.4")).is_some());
+    assert_eq!(now.era(), new.era());
+    assert_eq!(Recollection::default().era(), Era::default());
 }
 
 /// The first second at which a dial (one a second) tries the silent path again.
@@ -409,7 +467,7 @@ fn c10_silent_path_is_tried_again_after_one_to_two_minutes() {
     for seed in 0..50 {
         let mut history = History::new(Settings::default(), seed);
         let dead = [silent("2001:db8::1", 270), connected("192.0.2.1", 20)];
-        history.learn(HERE, "h", 1, &dead, seconds(0));
+        history.learn_all(HERE, "h", 1, &dead, seconds(0));
         found.push(first_probe(&mut history, 0));
     }
     assert!(
@@ -425,7 +483,7 @@ fn c10_silent_path_is_tried_again_after_one_to_two_minutes() {
 fn c10_probe_is_one_dials_task_and_later_ones_wait() {
     let mut history = history();
     let dead = [silent("2001:db8::1", 270), connected("192.0.2.1", 20)];
-    history.learn(HERE, "h", 1, &dead, seconds(0));
+    history.learn_all(HERE, "h", 1, &dead, seconds(0));
     let when = first_probe(&mut history, 0);
     for _ in 0..100 {
         let known = history.recall(HERE, "h", 1, seconds(when));
@@ -446,7 +504,7 @@ fn c10_probe_ignores_what_speaks_for_the_others() {
         connected("2001:db8::3", 20),
         connected("192.0.2.1", 20),
     ];
-    history.learn(HERE, "h", 1, &dead, seconds(0));
+    history.learn_all(HERE, "h", 1, &dead, seconds(0));
     let known = history.recall(HERE, "h", 1, seconds(120));
     assert_eq!(known.probed(), Some(ip("2001:db8::1")));
     for fresh in ["2001:db8::1", "2001:db8::3", "192.0.2.1"] {
@@ -472,7 +530,7 @@ fn c10_probe_ignores_what_speaks_for_the_others() {
 fn c10_probe_lifts_the_blame_from_the_family() {
     let mut history = history();
     let dead = [silent("2001:db8::1", 270), connected("192.0.2.1", 20)];
-    history.learn(HERE, "h", 1, &dead, seconds(0));
+    history.learn_all(HERE, "h", 1, &dead, seconds(0));
     let known = history.recall(HERE, "h", 1, seconds(120));
     assert_eq!(known.probed(), Some(ip("2001:db8::1")));
     assert_eq!(known.memory(ip("2001:db8::9")), Memory::default());
@@ -482,9 +540,9 @@ fn c10_probe_lifts_the_blame_from_the_family() {
 fn c10_wait_doubles_while_the_path_stays_silent() {
     let mut history = history();
     let dead = [silent("2001:db8::1", 270), connected("192.0.2.1", 20)];
-    history.learn(HERE, "h", 1, &dead, seconds(0));
+    history.learn_all(HERE, "h", 1, &dead, seconds(0));
     let first = first_probe(&mut history, 0);
-    history.learn(HERE, "h", 1, &dead, seconds(first));
+    history.learn_all(HERE, "h", 1, &dead, seconds(first));
     let second = first_probe(&mut history, first + 1);
     assert!((120..=240).contains(&(second - first)), "{first} {second}");
 }
@@ -494,7 +552,7 @@ fn c10_wait_doubles_while_the_path_stays_silent() {
 #[test]
 fn c8_partitions_know_nothing_of_each_other() {
     let mut history = history();
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
     let other = Boundary {
         partition: 2,
         ..HERE
@@ -508,7 +566,7 @@ fn c8_partitions_know_nothing_of_each_other() {
 #[test]
 fn c9_contexts_know_nothing_of_each_other() {
     let mut history = history();
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
     let other = Boundary { context: 2, ..HERE };
     assert!(history.recall(other, "h", 1, seconds(1)).is_empty());
     assert!(!history.recall(HERE, "h", 1, seconds(1)).is_empty());
@@ -518,8 +576,8 @@ fn c9_contexts_know_nothing_of_each_other() {
 fn c9_change_of_the_network_forgets_unless_it_is_recognised() {
     let other = Boundary { context: 2, ..HERE };
     let mut history = history();
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
-    history.learn(other, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    history.learn_all(other, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
     history.network_changed(2, Resume::WhenRecognised);
     assert_eq!(history.len(), 2);
     history.network_changed(2, Resume::Never);
@@ -532,7 +590,7 @@ fn c9_change_of_the_network_forgets_unless_it_is_recognised() {
 #[test]
 fn c8_hosts_and_ports_are_kept_apart() {
     let mut history = history();
-    history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
     assert!(history.recall(HERE, "h", 2, seconds(1)).is_empty());
     assert!(history.recall(HERE, "i", 1, seconds(1)).is_empty());
     // Names of the DNS have no case.
@@ -549,7 +607,7 @@ fn c8_size_is_bounded_and_the_least_used_goes_first() {
     };
     let mut history = History::new(settings, 7);
     for host in 0..5 {
-        history.learn(
+        history.learn_all(
             HERE,
             &format!("h{host}"),
             1,
@@ -575,7 +633,7 @@ fn c8_size_is_bounded_and_the_least_used_goes_first() {
     }
     // Addresses.
     let dial = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| connected(address, 20));
-    history.learn(HERE, "h0", 1, &dial, seconds(6));
+    history.learn_all(HERE, "h0", 1, &dial, seconds(6));
     let known = history.recall(HERE, "h0", 1, seconds(7));
     let kept =
         ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| known.last(ip(address)).is_some());
@@ -586,7 +644,7 @@ fn c8_size_is_bounded_and_the_least_used_goes_first() {
             partition,
             context: 1,
         };
-        history.learn(inside, "h0", 1, &[connected("192.0.2.1", 20)], seconds(8));
+        history.learn_all(inside, "h0", 1, &[connected("192.0.2.1", 20)], seconds(8));
     }
     for (partition, kept) in [(1, true), (2, false), (3, true)] {
         let inside = Boundary {
@@ -608,11 +666,11 @@ fn c8_expired_hosts_make_room_before_live_ones() {
         ..Settings::default()
     };
     let mut history = History::new(settings, 7);
-    history.learn(HERE, "old", 1, &[connected("192.0.2.1", 20)], seconds(0));
-    history.learn(HERE, "live", 1, &[connected("192.0.2.1", 20)], seconds(300));
+    history.learn_all(HERE, "old", 1, &[connected("192.0.2.1", 20)], seconds(0));
+    history.learn_all(HERE, "live", 1, &[connected("192.0.2.1", 20)], seconds(300));
     // Used last, and yet out of date.
     let _ = history.recall(HERE, "old", 1, seconds(599));
-    history.learn(HERE, "new", 1, &[connected("192.0.2.1", 20)], seconds(601));
+    history.learn_all(HERE, "new", 1, &[connected("192.0.2.1", 20)], seconds(601));
     assert!(!history.recall(HERE, "live", 1, seconds(602)).is_empty());
     assert!(!history.recall(HERE, "new", 1, seconds(602)).is_empty());
 }
@@ -634,11 +692,11 @@ fn c8_memory_without_room_keeps_nothing() {
         },
     ] {
         let mut history = History::new(settings, 7);
-        history.learn(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
+        history.learn_all(HERE, "h", 1, &[connected("192.0.2.1", 20)], seconds(0));
         assert!(history.recall(HERE, "h", 1, seconds(1)).is_empty());
     }
     let mut history = history();
-    history.learn(HERE, "h", 1, &[], seconds(0));
+    history.learn_all(HERE, "h", 1, &[], seconds(0));
     assert!(history.is_empty());
 }
 
@@ -733,10 +791,10 @@ proptest! {
                         connected("192.0.2.99", 20),
                     ];
                     if ours {
-                        alone.learn(inside, &host, 443, &dial, now);
-                        shared.learn(inside, &host, 443, &dial, now);
+                        alone.learn_all(inside, &host, 443, &dial, now);
+                        shared.learn_all(inside, &host, 443, &dial, now);
                     } else {
-                        shared.learn(outside, &host, 443, &dial, now);
+                        shared.learn_all(outside, &host, 443, &dial, now);
                     }
                 }
             }
@@ -760,7 +818,7 @@ proptest! {
                 }
                 Step::Learn { host, address: number, outcome } => {
                     let dial = [Ending { address: address(number), outcome }];
-                    history.learn(HERE, &format!("h{host}"), 443, &dial, now);
+                    history.learn_all(HERE, &format!("h{host}"), 443, &dial, now);
                 }
             }
         }

@@ -79,7 +79,8 @@ impl Client {
                 }
             })
             .collect();
-        self.history.learn(HERE, "h", 443, &endings, now + elapsed);
+        self.history
+            .learn(HERE, "h", 443, known.era(), &endings, now + elapsed);
         (winner.address, elapsed)
     }
 }
