@@ -94,7 +94,8 @@ impl Prefix64 {
             bits
         } else {
             let before = bits & !(u64::MAX as u128);
-            let after = bits & (u64::MAX >> 8) as u128;
+            // The reserved bits are zero: they do not get in the way when the rest moves up beside the first part.
+            let after = bits & u64::MAX as u128;
             (before | (after << 8)) >> (96 - self.length)
         };
         #[expect(

@@ -206,7 +206,20 @@ fn n1_wrong_answers_yield_nothing() {
 #[test]
 fn n1_octets_inside_the_prefix_do_not_confuse() {
     // They are at /32 too, but then something follows them, and nothing follows at /96.
-    assert_eq!(discovered(&["2001:db8:c000:aa::192.0.0.170"]), ["2001:db8:c000:aa::/96"]);
+    assert_eq!(
+        discovered(&["2001:db8:c000:aa::192.0.0.170"]),
+        ["2001:db8:c000:aa::/96"]
+    );
+}
+
+#[test]
+fn n1_reading_without_a_suffix_needs_nobody_else() {
+    // The second record confirms a reading at /32, but the first one can be read with nothing behind it.
+    let answers = ["2001:db8:c000:aa::192.0.0.170", "2001:db8:c000:ab::1"];
+    assert_eq!(
+        discovered(&answers),
+        ["2001:db8:c000:aa::/96", "2001:db8::/32"]
+    );
 }
 
 #[test]
@@ -220,7 +233,10 @@ fn n1_ambiguous_answer_needs_the_other_one() {
     assert_eq!(discovered(&[twice, other]), [prefix64]);
     assert_eq!(discovered(&[other, twice]), [prefix64]);
     // The other way round: at /32 there is the other address.
-    assert_eq!(discovered(&["2001:db8:c000:ab:c0:0:aa00:1", twice]), ["2001:db8::/32"]);
+    assert_eq!(
+        discovered(&["2001:db8:c000:ab:c0:0:aa00:1", twice]),
+        ["2001:db8::/32"]
+    );
 }
 
 #[test]
