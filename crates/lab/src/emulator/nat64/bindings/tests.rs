@@ -35,11 +35,15 @@ fn a_binding_lives_as_long_as_its_kind_and_its_connection_allow() {
         let moment = Duration::from_millis(1);
         let mut alive = after(kind, packets);
         assert!(
-            alive.host_behind(outer, lifetime - moment).is_some(),
+            alive
+                .host_behind(outer, lifetime.saturating_sub(moment))
+                .is_some(),
             "{kind:?} {packets:?}"
         );
         assert!(
-            alive.inward(outer, Other, lifetime - moment).is_some(),
+            alive
+                .inward(outer, Other, lifetime.saturating_sub(moment))
+                .is_some(),
             "{kind:?} {packets:?}"
         );
         let mut over = after(kind, packets);
