@@ -3,6 +3,7 @@
 //! The path to the service is looked at as soon as its addresses are known, while the rest of the name system is still
 //! being asked. No decision is taken here but the order of the work.
 
+mod resolvers;
 mod verdict;
 
 use crate::mail::{self, Exchanges, Host, Mail, MailObservation};
@@ -18,16 +19,11 @@ use futures_util::FutureExt;
 use futures_util::future::{join, join_all, join3};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use twinstack_dns::client::{ServerAddress, system_resolvers};
 use twinstack_dns::resolv_conf::ResolvConf;
 use twinstack_dns::{Data, Name, RecordType};
 use twinstack_finding::Skipped;
-
-/// libcs use so many of the servers in `resolv.conf`.
-const SYSTEM_RESOLVERS: usize = 3;
 
 /// Checks one target from here. Never fails: what cannot be looked at is in the report.
 pub async fn check(options: &Options) -> Report {
@@ -90,7 +86,7 @@ impl<'a> Run<'a> {
         // A server that needs 3 s is slow, not silent; with the usual 5 s an attempt, questions are listened for 4 s.
         let asker = Asker::new(started, options.timeout * 4 / 5);
         let mut skipped = Vec::new();
-        let (endpoints, resolv_conf) = endpoints(options, &mut skipped);
+        let (endpoints, resolv_conf) = resolvers::endpoints(options, &mut skipped);
         let resolvers = endpoints
             .into_iter()
             .filter_map(|endpoint| {
@@ -430,35 +426,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whom to ask: the resolvers given instead of the system's own, or those; and beside them whoever speaks HTTPS. With the
-/// system's own comes the file that names them.
-fn endpoints(
-    options: &Options,
-    skipped: &mut Vec<Skipped>,
-) -> (Vec<ServerAddress>, Option<ResolvConf>) {
-    let mut endpoints: Vec<ServerAddress> = options
-        .resolvers
-        .iter()
-        .map(|address| ServerAddress::Socket(*address))
-        .collect();
-    let mut resolv_conf = None;
-    if endpoints.is_empty() {
-        match system_resolvers(Path::new("/etc/resolv.conf")) {
-            Ok((conf, addresses)) => {
-                let addresses = addresses.into_iter().take(SYSTEM_RESOLVERS);
-                endpoints.extend(addresses.map(ServerAddress::Socket));
-                resolv_conf = Some(conf);
-            }
-            Err(error) => skipped.push(Skipped {
-                what: "the system's resolvers".to_owned(),
-                why: format!("{error}; name others with `--dns`"),
-            }),
-        }
-    }
-    endpoints.extend(options.doh.iter().cloned().map(ServerAddress::Url));
-    (endpoints, resolv_conf)
-}
-
 fn offers_h3(names: &NamesObservation) -> bool {
     names
         .lookups
@@ -497,7 +464,6 @@ fn mail_host(names: &NamesObservation) -> Host {
 mod tests {
     use super::*;
     use crate::report::Verdict;
-    use std::net::SocketAddr;
 
     #[tokio::test]
     async fn without_any_port_the_report_says_so() {
@@ -514,26 +480,6 @@ mod tests {
             "{:?}",
             report.skipped
         );
-    }
-
-    #[test]
-    fn https_resolvers_are_asked_beside_the_others() {
-        let target = crate::options::Target::parse("www.lab.test").unwrap();
-        let url = ServerAddress::Url("https://dns.test/dns-query".to_owned());
-        let named: SocketAddr = "192.0.2.53:53".parse().unwrap();
-        let mut options = Options {
-            doh: vec![url.to_string()],
-            ..Options::new(target)
-        };
-        let mut skipped = Vec::new();
-        let (asked, conf) = endpoints(&options, &mut skipped);
-        // This machine has a resolv.conf or counts as having an empty one; either way somebody is in it.
-        assert!(asked.len() > 1 && asked.last() == Some(&url), "{asked:?}");
-        assert!(conf.is_some() && skipped.is_empty(), "{skipped:?}");
-        options.resolvers = vec![named];
-        let (asked, conf) = endpoints(&options, &mut skipped);
-        assert_eq!(asked, [ServerAddress::Socket(named), url]);
-        assert_eq!(conf, None);
     }
 
     #[tokio::test]

@@ -171,7 +171,7 @@ fn the_reports_of_two_machines_are_merged() {
     assert!(near.iter().all(|tcp| matches!(tcp, Phase::Failed { .. })));
     assert!(far.iter().all(|tcp| matches!(tcp, Phase::Ok { .. })));
     let findings: Vec<&str> = report.findings.iter().map(|it| it.code.as_str()).collect();
-    assert_eq!(findings, ["reach.fw-drop", "reach.fw-drop"]);
+    assert_eq!(findings, ["reach.fw-drop"]);
     for finding in &report.findings {
         assert!(finding.message.starts_with("from here: "), "{finding:#?}");
         assert!(

@@ -85,7 +85,7 @@ pub(crate) async fn banners(
             .await;
     let mut names: BTreeMap<(Name, bool), BTreeSet<IpAddr>> = BTreeMap::new();
     for banner in &banners {
-        let said = banner.outcome.as_ref().ok().map(|said| said.name());
+        let said = banner.outcome.as_ref().ok().map(smtp::Introduction::name);
         let name = said.and_then(|said| Name::parse(said).ok());
         if let Some(name) = name.filter(|name| name.label_count() >= 2) {
             let addresses = names.entry((name, banner.address.is_ipv6()));

@@ -191,11 +191,12 @@ async fn an_answer_that_fits_in_all_but_one_thing_is_not_believed() {
     let exchange = client.ask(&question(), &options(PATIENT, 1)).await;
     assert_answered(&exchange, Transport::Udp, 1);
 
-    for (what, forge) in [
-        ("id", other_id as fn(&Query) -> Response),
+    let forgeries: [(&str, fn(&Query) -> Response); 3] = [
+        ("id", other_id),
         ("name", other_name),
         ("question", no_question),
-    ] {
+    ];
+    for (what, forge) in forgeries {
         let server = udp("127.0.0.1:0", move |_, query| vec![forge(query).to_bytes()]).await;
         let client = Client::new(server);
         let outcome = client.ask(&question(), &options(SHORT, 1)).await.outcome;
