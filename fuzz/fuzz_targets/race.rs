@@ -1,7 +1,8 @@
 //! Any sequence of events, in any order and at any times: the race never panics and keeps its promises.
 //!
 //! Checked: the floor between two starts, that each started attempt ends exactly once, that the race ends exactly once,
-//! the bounds on starts, that a drained race never asks to be woken at once, and that it always ends when left alone.
+//! the bounds on starts, that a failure names every attempt, that a drained race never asks to be woken at once, that it
+//! always ends when left alone, and that its recording replays to the same race.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use twinstack_race::nat64::{Nat64, Prefix64};
+use twinstack_race::text::{Clock, parse, print};
 use twinstack_race::{
     ATTEMPT_FLOOR, Alpn, Answer, AttemptError, AttemptErrorKind, AttemptId, Config, Ech, EchUse,
     Family, Input, Instant, Name, Network, Outcome, Output, ProtocolOrder, QueryError,
@@ -189,6 +191,7 @@ struct Seen {
     asked: BTreeMap<QueryId, QueryType>,
     running: BTreeSet<AttemptId>,
     ended: BTreeSet<AttemptId>,
+    succeeded: Option<AttemptId>,
     last_start: Option<Instant>,
     finished: bool,
 }
@@ -235,8 +238,17 @@ impl Seen {
                 Output::Finished(outcome) => {
                     assert!(!self.finished, "the race ended twice");
                     self.finished = true;
-                    if let Outcome::Connected { attempt } = outcome {
-                        assert!(self.ended.contains(&attempt), "the winner did not succeed");
+                    match outcome {
+                        Outcome::Connected { attempt } => {
+                            assert_eq!(Some(attempt), self.succeeded, "the winner did not succeed");
+                        }
+                        Outcome::Failed(failure) => {
+                            let named: BTreeSet<AttemptId> =
+                                failure.attempts.iter().map(|attempt| attempt.id).collect();
+                            let all: BTreeSet<AttemptId> =
+                                self.ended.union(&self.running).copied().collect();
+                            assert_eq!(named, all, "the failure does not name every attempt");
+                        }
                     }
                 }
                 _ => {}
@@ -262,6 +274,8 @@ fn run(data: &[u8]) {
         _ => Target::https(host, 443),
     };
     let config = config(choices);
+    // Whoever records has to ask what to do after each input, as all callers should.
+    let eager = choices.yes();
     let seed = u64::from(choices.byte());
     let mut now = Instant::from_millis(5);
     let Ok(mut race) = Race::new(target, config.clone(), network(choices), seed, now) else {
@@ -310,11 +324,15 @@ fn run(data: &[u8]) {
             Input::EchRejected { attempt, .. } => Some(*attempt),
             _ => None,
         };
+        let succeeds = matches!(input, Input::Succeeded { .. });
         let taken = race.input(input, now).is_ok();
         if let (true, Some(id)) = (taken, ends) {
             seen.end(id);
+            if succeeds {
+                seen.succeeded = Some(id);
+            }
         }
-        if choices.below(8) != 0 {
+        if eager || choices.below(8) != 0 {
             seen.drain(&mut race, &config, now);
         }
     }
@@ -330,4 +348,17 @@ fn run(data: &[u8]) {
     }
     assert!(race.deadline().is_none(), "the race never comes to rest");
     assert!(seen.finished, "the race waits for ever");
+    if eager {
+        replays(&race);
+    }
+}
+
+/// The recording of the race is read, runs, and is the same race.
+fn replays(race: &Race) {
+    let text = print(race);
+    let recordings = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let second = recordings[0]
+        .replay(Clock::AsRecorded)
+        .unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(print(&second), text);
 }
