@@ -39,7 +39,10 @@ pub(crate) struct RunArguments {
 const FAILED: u8 = 125;
 
 /// Runs the command; gives its exit status.
-pub(crate) fn run(arguments: RunArguments, environment: &mut Environment<'_>) -> anyhow::Result<u8> {
+pub(crate) fn run(
+    arguments: RunArguments,
+    environment: &mut Environment<'_>,
+) -> anyhow::Result<u8> {
     let mut options = Options::default();
     options.give_up = arguments.give_up;
     options.steer_dns = !arguments.no_dns;

@@ -42,7 +42,8 @@ impl Connected {
             .lines()
             .map(|line| {
                 let words: Vec<&str> = line.split_whitespace().collect();
-                let milliseconds = |index: usize| Duration::from_millis(words[index].parse().unwrap());
+                let milliseconds =
+                    |index: usize| Duration::from_millis(words[index].parse().unwrap());
                 Self {
                     addresses: words[0].parse().unwrap(),
                     look_up: milliseconds(1),
@@ -78,14 +79,26 @@ fn run(options: &[&str], command: &[&str]) -> Command {
 /// How long the command itself took, whatever it said.
 fn timed(world: &str, command: &[&str]) -> (Duration, Output) {
     // The time is taken inside the lab: building a lab takes its own.
-    let mut inside = vec!["sh", "-c", "s=$(date +%s%3N); \"$@\"; r=$?; echo \"took $(($(date +%s%3N) - s))\" >&2; exit $r", "sh"];
+    let mut inside = vec![
+        "sh",
+        "-c",
+        "s=$(date +%s%3N); \"$@\"; r=$?; echo \"took $(($(date +%s%3N) - s))\" >&2; exit $r",
+        "sh",
+    ];
     inside.extend([BINARY, "run", "--"]);
     inside.extend(command);
     let mut all = vec!["lab", "run", world, "--"];
     all.extend(inside);
-    let output = Command::new(BINARY).args(all).stdin(Stdio::null()).output().unwrap();
+    let output = Command::new(BINARY)
+        .args(all)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
     let errors = text(&output.stderr);
-    let took = errors.lines().rev().find_map(|line| line.strip_prefix("took "));
+    let took = errors
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_prefix("took "));
     let took = took.unwrap_or_else(|| panic!("{errors}")).parse().unwrap();
     (Duration::from_millis(took), output)
 }
@@ -112,7 +125,11 @@ fn a_sequential_program_falls_back_in_a_quarter_of_a_second_and_then_at_once() {
             lines[0].connect
         );
         for line in &lines[1..] {
-            assert!(line.connect < Duration::from_millis(150), "{:?}", line.connect);
+            assert!(
+                line.connect < Duration::from_millis(150),
+                "{:?}",
+                line.connect
+            );
         }
     }
 }
@@ -123,10 +140,18 @@ fn a_healthy_connection_stays_on_ipv6() {
     if !can_run(name, &[Need::Namespaces, Need::Program("python3")]) {
         return;
     }
-    let lines = Connected::all(&run_in("healthy", &[], &["python3", "-c", CONNECT_THREE_TIMES]));
+    let lines = Connected::all(&run_in(
+        "healthy",
+        &[],
+        &["python3", "-c", CONNECT_THREE_TIMES],
+    ));
     for line in lines {
         assert_eq!((line.addresses, line.peer.as_str()), (4, "2e00:5::80"));
-        assert!(line.connect < Duration::from_millis(150), "{:?}", line.connect);
+        assert!(
+            line.connect < Duration::from_millis(150),
+            "{:?}",
+            line.connect
+        );
     }
 }
 
@@ -136,13 +161,80 @@ fn a_missing_answer_of_one_family_costs_60_ms() {
     if !can_run(name, &[Need::Namespaces, Need::Program("python3")]) {
         return;
     }
-    for (world, peer) in [("aaaa-dropped", "198.51.100.80"), ("a-dropped", "2e00:5::80")] {
+    for (world, peer) in [
+        ("aaaa-dropped", "198.51.100.80"),
+        ("a-dropped", "2e00:5::80"),
+    ] {
         let lines = Connected::all(&run_in(world, &[], &["python3", "-c", CONNECT_THREE_TIMES]));
         for line in lines {
             assert_eq!((line.addresses, line.peer.as_str()), (2, peer), "{world}");
-            assert!(between(line.look_up, 55, 700), "{world}: {:?}", line.look_up);
+            assert!(
+                between(line.look_up, 55, 700),
+                "{world}: {:?}",
+                line.look_up
+            );
         }
     }
+}
+
+/// Asks for A and AAAA in every way that resolvers know, and prints how, from where and what was answered.
+const ASK: &str = r"
+import select, socket, struct
+def question(number, rtype):
+    head = struct.pack('!HHHHHH', number, 0x100, 1, 0, 0, 0)
+    return head + b'\3www\3lab\4test\0' + struct.pack('!HH', rtype, 1)
+both = [question(1, 1), question(2, 28)]
+def answers(receive, expected):
+    found = {}
+    for _ in both:
+        answer, source = receive()
+        assert source is None or source[:2] == expected, source
+        found[answer[1]] = answer[7]
+    return found
+for server in ['192.0.2.53', '2e00:c::53']:
+    family = socket.AF_INET6 if ':' in server else socket.AF_INET
+    new = lambda: socket.socket(family, socket.SOCK_DGRAM)
+    s = new()
+    s.settimeout(3)
+    for one in both: s.sendto(one, (server, 53))
+    print('unconnected', answers(lambda: s.recvfrom(4096), (server, 53)))
+    s = new()
+    s.settimeout(3)
+    s.connect((server, 53))
+    for one in both: s.send(one)
+    print('connected', answers(lambda: s.recvfrom(4096), (server, 53)))
+    s = new()
+    poll = select.epoll()
+    poll.register(s, select.EPOLLIN)
+    s.connect((server, 53))
+    for one in both: s.send(one)
+    def polled():
+        assert poll.poll(3)
+        return s.recv(4096), None
+    print('polled', answers(polled, None))
+    s = socket.create_connection((server, 53))
+    s.settimeout(3)
+    for one in both: s.sendall(struct.pack('!H', len(one)) + one)
+    stream = s.makefile('rb')
+    print('stream', answers(lambda: (stream.read(struct.unpack('!H', stream.read(2))[0]), None), None))
+";
+
+#[test]
+fn every_way_to_ask_a_name_server_leads_to_the_stub() {
+    let name = "every_way_to_ask_a_name_server_leads_to_the_stub";
+    if !can_run(name, &[Need::Namespaces, Need::Program("python3")]) {
+        return;
+    }
+    let output = run_in("aaaa-dropped", &[], &["python3", "-c", ASK]);
+    let each = ["unconnected", "connected", "polled", "stream"];
+    let expected: String = [each, each]
+        .concat()
+        .iter()
+        .map(|way| format!("{way} {{1: 2, 2: 0}}\n"))
+        .collect();
+    let errors = text(&output.stderr);
+    assert_eq!(text(&output.stdout), expected, "{errors}");
+    assert_eq!(errors, "", "nothing passes by");
 }
 
 #[test]
@@ -153,7 +245,12 @@ fn look_ups_can_be_left_alone() {
     }
     let script = "import socket, time; s = time.time(); socket.getaddrinfo('www.lab.test', 80); print(time.time() - s > 2)";
     let output = run_in("aaaa-dropped", &["--no-dns"], &["python3", "-c", script]);
-    assert_eq!(text(&output.stdout), "True\n", "glibc waits for seconds: {}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "True\n",
+        "glibc waits for seconds: {}",
+        text(&output.stderr)
+    );
     let script = "import socket, time; s = time.time(); socket.create_connection(('www.lab.test', 80)); print(time.time() - s < 1.5)";
     let output = run_in("v6-drop", &["--no-dns"], &["python3", "-c", script]);
     assert_eq!(text(&output.stdout), "True\n", "{}", text(&output.stderr));
@@ -168,14 +265,22 @@ fn a_slow_host_that_is_the_only_one_is_not_lost() {
     let directory = tempfile::tempdir().unwrap();
     let world = |file: &str, fault: &str| {
         let path = directory.path().join(file);
-        let text = format!("version: 1\nsummary: slow\nextends: standard\nfault:\n  hosts:\n    www:\n      interfaces:\n        service:\n          link: {{ v6: {{ delay: 250ms }} }}\n{fault}");
+        let text = format!(
+            "version: 1\nsummary: slow\nextends: standard\nfault:\n  hosts:\n    www:\n      interfaces:\n        service:\n          link: {{ v6: {{ delay: 250ms }} }}\n{fault}"
+        );
         std::fs::write(&path, text).unwrap();
         path
     };
-    let script = "import socket; print(socket.create_connection(('www.lab.test', 80)).getpeername()[0])";
+    let script =
+        "import socket; print(socket.create_connection(('www.lab.test', 80)).getpeername()[0])";
     let check = |world: &Path| {
         let output = run_in(world.to_str().unwrap(), &[], &["python3", "-c", script]);
-        assert_eq!(text(&output.stdout), "2e00:5::80\n", "{}", text(&output.stderr));
+        assert_eq!(
+            text(&output.stdout),
+            "2e00:5::80\n",
+            "{}",
+            text(&output.stderr)
+        );
     };
     // The name has no other family.
     check(&world(
@@ -203,7 +308,10 @@ fn real_programs_fall_back() {
             let (took, output) = timed(world, command);
             let said = text(&output.stdout) + &text(&output.stderr);
             assert!(said.contains(proof), "{program} in {world}: {said}");
-            assert!(took < Duration::from_secs(5), "{program} in {world}: {took:?}");
+            assert!(
+                took < Duration::from_secs(5),
+                "{program} in {world}: {took:?}"
+            );
         }
     };
     // The site has no repository: what counts is that its answer came.
@@ -216,16 +324,38 @@ fn real_programs_fall_back() {
     check(
         "real_programs_fall_back: curl",
         "curl",
-        &["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code} %{remote_ip}", "http://www.lab.test/"],
+        &[
+            "curl",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{remote_ip}",
+            "http://www.lab.test/",
+        ],
         "200 198.51.100.80",
     );
-    let requests = "import requests; print(requests.get('http://www.lab.test/', timeout=30).status_code)";
-    let has_requests = Command::new("python3").args(["-c", "import requests"]).output();
+    let requests =
+        "import requests; print(requests.get('http://www.lab.test/', timeout=30).status_code)";
+    let has_requests = Command::new("python3")
+        .args(["-c", "import requests"])
+        .output();
     if has_requests.is_ok_and(|output| output.status.success()) {
-        check("real_programs_fall_back: requests", "python3", &["python3", "-c", requests], "200");
+        check(
+            "real_programs_fall_back: requests",
+            "python3",
+            &["python3", "-c", requests],
+            "200",
+        );
     }
-    let urllib = "import urllib.request; print(urllib.request.urlopen('http://www.lab.test/').status)";
-    check("real_programs_fall_back: urllib", "python3", &["python3", "-c", urllib], "200");
+    let urllib =
+        "import urllib.request; print(urllib.request.urlopen('http://www.lab.test/').status)";
+    check(
+        "real_programs_fall_back: urllib",
+        "python3",
+        &["python3", "-c", urllib],
+        "200",
+    );
 }
 
 /// A world whose `www` answers on 22 and 5432 as these services begin: a banner, and PostgreSQL's words that it has no
@@ -292,17 +422,37 @@ fn ssh_and_psql_fall_back() {
             let (took, output) = timed(world, command);
             let said = text(&output.stdout) + &text(&output.stderr);
             assert!(said.contains(proof), "{program} in {world}: {said}");
-            assert!(took < Duration::from_secs(5), "{program} in {world}: {took:?}");
+            assert!(
+                took < Duration::from_secs(5),
+                "{program} in {world}: {took:?}"
+            );
         }
     };
     check(
         "ssh",
-        &["ssh", "-v", "-o", "BatchMode=yes", "-o", "UserKnownHostsFile=/dev/null", "www.lab.test", "true"],
+        &[
+            "ssh",
+            "-v",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "UserKnownHostsFile=/dev/null",
+            "www.lab.test",
+            "true",
+        ],
         "remote software version Lab",
     );
     check(
         "psql",
-        &["psql", "-h", "www.lab.test", "-U", "nobody", "-c", "select 1"],
+        &[
+            "psql",
+            "-h",
+            "www.lab.test",
+            "-U",
+            "nobody",
+            "-c",
+            "select 1",
+        ],
         "the lab has no users",
     );
 }
@@ -354,7 +504,9 @@ func dial(addresses []net.IP, six bool) {
 "#;
     let program = compile(directory.path(), "main.go", source, |source, program| {
         let mut go = Command::new("go");
-        go.env("CGO_ENABLED", "0").args(["build", "-o"]).args([program, source]);
+        go.env("CGO_ENABLED", "0")
+            .args(["build", "-o"])
+            .args([program, source]);
         go
     });
     falls_back_twice(program.to_str().unwrap(), &[]);
@@ -412,7 +564,11 @@ int main(void) {
 #[test]
 fn a_java_program_falls_back() {
     let name = "a_java_program_falls_back";
-    let needs = [Need::Namespaces, Need::Program("javac"), Need::Program("java")];
+    let needs = [
+        Need::Namespaces,
+        Need::Program("javac"),
+        Need::Program("java"),
+    ];
     if !can_run(name, &needs) {
         return;
     }
@@ -460,7 +616,10 @@ fn compile(
 ) -> PathBuf {
     let (path, program) = (directory.join(file), directory.join("program"));
     std::fs::write(&path, source).unwrap();
-    let output = command(&path, &program).current_dir(directory).output().unwrap();
+    let output = command(&path, &program)
+        .current_dir(directory)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     program
 }
@@ -480,9 +639,19 @@ fn falls_back_twice(program: &str, arguments: &[&str]) {
         let [(peer, took), (peer_again, took_again)] = lines[..] else {
             panic!("{program} in {world}: {printed}{}", text(&output.stderr));
         };
-        assert_eq!((peer, peer_again), ("198.51.100.80:80", "198.51.100.80:80"), "{world}");
-        assert!((first..1500).contains(&took), "{program} in {world}: {took} ms");
-        assert!((second..400).contains(&took_again), "{program} in {world}: {took_again} ms");
+        assert_eq!(
+            (peer, peer_again),
+            ("198.51.100.80:80", "198.51.100.80:80"),
+            "{world}"
+        );
+        assert!(
+            (first..1500).contains(&took),
+            "{program} in {world}: {took} ms"
+        );
+        assert!(
+            (second..400).contains(&took_again),
+            "{program} in {world}: {took_again} ms"
+        );
     }
 }
 
@@ -528,7 +697,12 @@ fn signals_and_timeouts_of_the_program_mean_what_they_mean_without_us() {
             .filter_map(|line| line.split_once(' '))
             .map(|(what, when)| (what, when.parse().unwrap()))
             .collect();
-        assert_eq!(lines.len(), expected.len(), "{mode}: {printed}{}", text(&output.stderr));
+        assert_eq!(
+            lines.len(),
+            expected.len(),
+            "{mode}: {printed}{}",
+            text(&output.stderr)
+        );
         for ((what, when), (wanted, least, most)) in lines.iter().zip(expected) {
             assert_eq!(what, wanted, "{mode}: {printed}");
             assert!((*least..*most).contains(when), "{mode}: {printed}");
@@ -536,7 +710,10 @@ fn signals_and_timeouts_of_the_program_mean_what_they_mean_without_us() {
     };
     check("interrupt", &[("EINTR", 95, 220), ("ECONNRESET", 240, 700)]);
     check("restart", &[("ETIMEDOUT", 240, 700)]);
-    check("send-timeout", &[("EINPROGRESS", 95, 220), ("ECONNRESET", 240, 700)]);
+    check(
+        "send-timeout",
+        &[("EINPROGRESS", 95, 220), ("ECONNRESET", 240, 700)],
+    );
 }
 
 #[test]
@@ -616,38 +793,82 @@ fn exit_status_signals_and_streams_pass_through() {
         let output = status(command);
         assert_eq!(output.status.code(), Some(expected), "{command:?}");
         let errors = text(&output.stderr);
-        assert!(errors.contains(said) && (!said.is_empty() || errors.is_empty()), "{errors}");
+        assert!(
+            errors.contains(said) && (!said.is_empty() || errors.is_empty()),
+            "{errors}"
+        );
     };
     check(&["true"], 0, "");
     check(&["sh", "-c", "exit 7"], 7, "");
     check(&["sh", "-c", "kill -9 $$"], 137, "");
     check(&["sh", "-c", "exec env sh -c 'exit 4'"], 4, "");
-    check(&["no-such-program-anywhere"], 127, "`no-such-program-anywhere` was not found");
+    check(
+        &["no-such-program-anywhere"],
+        127,
+        "`no-such-program-anywhere` was not found",
+    );
     check(&["/etc/passwd"], 126, "`/etc/passwd` cannot be executed");
-    check(&[BINARY, "run", "--", "true"], 125, "supervised by seccomp already");
-    let unwritable = run(&["--report", "/no/such/directory/x"], &["true"]).output().unwrap();
+    check(
+        &[BINARY, "run", "--", "true"],
+        125,
+        "supervised by seccomp already",
+    );
+    let unwritable = run(&["--report", "/no/such/directory/x"], &["true"])
+        .output()
+        .unwrap();
     assert_eq!(unwritable.status.code(), Some(125));
-    assert_eq!(run(&["--give-up", "1ms"], &["true"]).output().unwrap().status.code(), Some(64));
+    assert_eq!(
+        run(&["--give-up", "1ms"], &["true"])
+            .output()
+            .unwrap()
+            .status
+            .code(),
+        Some(64)
+    );
 
     // A child that keeps running must not keep the pipe open any longer than it would without us.
     let start = Instant::now();
-    let output = status(&["sh", "-c", "sleep 5 >/dev/null 2>&1 & echo out; echo err >&2"]);
-    assert_eq!((text(&output.stdout).as_str(), text(&output.stderr).as_str()), ("out\n", "err\n"));
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    let output = status(&[
+        "sh",
+        "-c",
+        "sleep 5 >/dev/null 2>&1 & echo out; echo err >&2",
+    ]);
+    assert_eq!(
+        (text(&output.stdout).as_str(), text(&output.stderr).as_str()),
+        ("out\n", "err\n")
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        start.elapsed()
+    );
 
     let script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
-    let mut program = run(&[], &["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut program = run(&[], &["sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut ready = [0; 6];
     std::io::Read::read_exact(program.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    let sent = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args(["-TERM", &program.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
-    assert_eq!(program.wait().unwrap().code(), Some(5), "the signal reached the program");
+    assert_eq!(
+        program.wait().unwrap().code(),
+        Some(5),
+        "the signal reached the program"
+    );
 }
 
 #[test]
 fn a_program_whose_front_is_killed_is_killed_too() {
     let script = "echo $$; while :; do sleep 0.05; done";
-    let mut front = run(&[], &["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut front = run(&[], &["sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     let mut output = std::io::BufReader::new(front.stdout.take().unwrap());
     std::io::BufRead::read_line(&mut output, &mut line).unwrap();
@@ -657,8 +878,10 @@ fn a_program_whose_front_is_killed_is_killed_too() {
     front.wait().unwrap();
     let start = Instant::now();
     let is_alive = || {
-        let stat = std::fs::read_to_string(program.join("stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+        let state = std::fs::read_to_string(program.join("stat")).unwrap_or_default();
+        state
+            .rsplit_once(") ")
+            .is_some_and(|(_, rest)| !rest.starts_with('Z'))
     };
     while is_alive() {
         assert!(start.elapsed() < Duration::from_secs(10), "{line} goes on");
@@ -679,7 +902,14 @@ fn an_ordinary_user_is_helped_and_told_what_loses_its_privileges() {
     let binary = directory.path().join("twinstack");
     std::fs::copy(BINARY, &binary).unwrap();
     let output = Command::new("setpriv")
-        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--"])
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--",
+        ])
         .arg(&binary)
         .args(["run", "--", "sh", "-c", "su -c true; exit 3"])
         .current_dir("/")
@@ -688,7 +918,10 @@ fn an_ordinary_user_is_helped_and_told_what_loses_its_privileges() {
         .unwrap();
     let errors = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{errors}");
-    assert!(errors.contains("note: `su` is marked to run with more privileges"), "{errors}");
+    assert!(
+        errors.contains("note: `su` is marked to run with more privileges"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -703,8 +936,13 @@ ring = ctypes.CDLL(None, use_errno=True).syscall(425, 8, ctypes.create_string_bu
 print('ring' if ring >= 0 else os.strerror(ctypes.get_errno()))";
     let counted = run(&[], &["python3", "-c", script]).output().unwrap();
     let errors = text(&counted.stderr);
-    assert!(errors.contains("note: `python3` set up io_uring (once)"), "{errors}");
-    let refused = run(&["--no-io-uring"], &["python3", "-c", script]).output().unwrap();
+    assert!(
+        errors.contains("note: `python3` set up io_uring (once)"),
+        "{errors}"
+    );
+    let refused = run(&["--no-io-uring"], &["python3", "-c", script])
+        .output()
+        .unwrap();
     assert_eq!(text(&refused.stdout), "Function not implemented\n");
     assert_eq!(text(&refused.stderr), "");
     let script = "
@@ -713,7 +951,11 @@ s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
 try: s.sendto(b'x', 0x20000000, ('::1', 9))
 except OSError as error: print(error.strerror)";
     let output = run(&[], &["python3", "-c", script]).output().unwrap();
-    assert_eq!(text(&output.stdout), "Operation not supported\n", "programs then connect");
+    assert_eq!(
+        text(&output.stdout),
+        "Operation not supported\n",
+        "programs then connect"
+    );
 }
 
 #[test]
@@ -728,18 +970,35 @@ fn every_race_is_a_line_of_the_report() {
         let options = ["--report", file.to_str().unwrap()];
         run_in(world, &options, &["python3", "-c", CONNECT_THREE_TIMES]);
         let report = std::fs::read_to_string(&file).unwrap();
-        report.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        report
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     };
     let report = lines("v6-drop");
-    assert!(report.iter().all(|line| line["schema"] == "twinstack.run/1"), "{report:#?}");
-    let races: Vec<&Value> = report.iter().filter(|line| line["kind"] == "race").collect();
+    assert!(
+        report
+            .iter()
+            .all(|line| line["schema"] == "twinstack.run/1"),
+        "{report:#?}"
+    );
+    let races: Vec<&Value> = report
+        .iter()
+        .filter(|line| line["kind"] == "race")
+        .collect();
     assert_eq!(races.len(), 3, "{report:#?}");
     let outcomes = |race: &Value| -> Vec<String> {
         let attempts = race["attempts"].as_array().unwrap();
-        attempts.iter().map(|it| it["outcome"].as_str().unwrap().to_owned()).collect()
+        attempts
+            .iter()
+            .map(|it| it["outcome"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(outcomes(races[0]), ["given-up", "remembered", "passed-on"]);
-    assert_eq!(outcomes(races[1]), ["remembered", "remembered", "passed-on"]);
+    assert_eq!(
+        outcomes(races[1]),
+        ["remembered", "remembered", "passed-on"]
+    );
     assert_eq!(races[0]["name"], "www.lab.test");
     let elapsed = |race: &Value| race["elapsed_seconds"].as_f64().unwrap();
     assert!((0.24..0.6).contains(&elapsed(races[0])), "{report:#?}");
@@ -750,5 +1009,8 @@ fn every_race_is_a_line_of_the_report() {
     let report = lines("aaaa-dropped");
     let made_up = report.iter().filter(|line| line["kind"] == "look-up");
     let types: Vec<&Value> = made_up.map(|line| &line["type"]).collect();
-    assert!(types.len() >= 3 && types.iter().all(|it| **it == "AAAA"), "{report:#?}");
+    assert!(
+        types.len() >= 3 && types.iter().all(|it| **it == "AAAA"),
+        "{report:#?}"
+    );
 }

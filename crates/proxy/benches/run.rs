@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         [_, "serve", address] => serve(address),
         [_, "connect", how, address] => connect(how, address),
         [_, "inside"] => table(),
-        _ => outside(&words[0]),
+        _ => outside(words[0]),
     }
 }
 
@@ -37,19 +37,31 @@ fn outside(own: &str) -> ExitCode {
         "ip link set lo up && ip addr add {WATCHED}/128 dev lo && ip addr add {UNWATCHED}/32 dev lo && exec \"$0\" inside"
     );
     let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net", "sh", "-c", &script, own])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            &script,
+            own,
+        ])
         .status();
     match status {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         other => {
-            say(&format!("the benchmark needs `unshare` with user namespaces, and `ip`: {other:?}"));
+            say(&format!(
+                "the benchmark needs `unshare` with user namespaces, and `ip`: {other:?}"
+            ));
             ExitCode::FAILURE
         }
     }
 }
 
 fn table() -> ExitCode {
-    say(&format!("{CONNECTS} connects a line; microseconds a connect; processor time, and the median time that a connect takes longer"));
+    say(&format!(
+        "{CONNECTS} connects a line; microseconds a connect; processor time, and the median time that a connect takes longer"
+    ));
     say(&format!(
         "{:<34} {:>9} {:>9} {:>11} {:>9} {:>9}",
         "", "CPU as is", "CPU run", "supervisor", "overhead", "median +"
@@ -59,14 +71,19 @@ fn table() -> ExitCode {
         ("watched, blocking", "blocking", WATCHED.to_owned()),
         ("watched, non-blocking", "polling", WATCHED.to_owned()),
         ("unwatched (IPv4)", "blocking", UNWATCHED.to_owned()),
-        ("unwatched (Unix socket)", "unix", directory.display().to_string()),
+        (
+            "unwatched (Unix socket)",
+            "unix",
+            directory.display().to_string(),
+        ),
     ];
     for (name, how, address) in cases {
         let (mut server, address) = start_server(how, &address);
         let plain = measure(how, &address, false);
         let under = measure(how, &address, true);
         let each = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(CONNECTS);
-        let (plain_cpu, own, supervisor) = (each(plain.own), each(under.own), each(under.supervisor));
+        let (plain_cpu, own, supervisor) =
+            (each(plain.own), each(under.own), each(under.supervisor));
         say(&format!(
             "{name:<34} {plain_cpu:>9.1} {:>9.1} {supervisor:>11.1} {:>9.1} {:>9.1}",
             own + supervisor,
@@ -109,7 +126,9 @@ fn measure(how: &str, address: &str, under_run: bool) -> Cost {
     }
     let text = std::fs::read_to_string(&output).expect("the program has written its times");
     std::fs::remove_file(&output).expect("the file is ours");
-    let mut numbers = text.split_whitespace().map(|word| Duration::from_nanos(word.parse().expect("a number")));
+    let mut numbers = text
+        .split_whitespace()
+        .map(|word| Duration::from_nanos(word.parse().expect("a number")));
     let mut next = || numbers.next().expect("three numbers");
     let (own, parent, wall) = (next(), next(), next());
     Cost {
@@ -121,24 +140,24 @@ fn measure(how: &str, address: &str, under_run: bool) -> Cost {
 
 /// Connects, and prints the processor time of this process, that of its parent, and the median time of a connect.
 fn connect(how: &str, address: &str) -> ExitCode {
-    // Files are opened before, so that they are not counted.
-    let once = || match how {
-        "unix" => drop(UnixStream::connect(address).expect("the server accepts")),
-        _ => {
-            let address: SocketAddr = address.parse().expect("an address");
-            let stream = if how == "polling" {
-                TcpStream::connect_timeout(&address, Duration::from_secs(5))
-            } else {
-                TcpStream::connect(address)
-            };
-            let stream = stream.expect("the server accepts");
-            // Reset instead of closed: nothing is left behind that takes a port away.
-            let reset = libc::linger {
-                l_onoff: 1,
-                l_linger: 0,
-            };
-            setsockopt(&stream, Linger, &reset).expect("a TCP socket can be reset");
+    let once = || {
+        if how == "unix" {
+            drop(UnixStream::connect(address).expect("the server accepts"));
+            return;
         }
+        let address: SocketAddr = address.parse().expect("an address");
+        let stream = if how == "polling" {
+            TcpStream::connect_timeout(&address, Duration::from_secs(5))
+        } else {
+            TcpStream::connect(address)
+        };
+        let stream = stream.expect("the server accepts");
+        // Reset instead of closed: nothing is left behind that takes a port away.
+        let reset = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        setsockopt(&stream, Linger, &reset).expect("a TCP socket can be reset");
     };
     for _ in 0..100 {
         once();
@@ -154,14 +173,26 @@ fn connect(how: &str, address: &str) -> ExitCode {
     // The median: on a busy machine the sum says more about the others.
     each.sort_unstable();
     let wall = each.get(each.len() / 2).copied().unwrap_or_default();
-    let (own, parent) = (on_processor("self") - own_before, on_processor(&parent.to_string()) - parent_before);
-    say(&format!("{} {} {}", own.as_nanos(), parent.as_nanos(), wall.as_nanos()));
+    let (own, parent) = (
+        on_processor("self").saturating_sub(own_before),
+        on_processor(&parent.to_string()).saturating_sub(parent_before),
+    );
+    say(&format!(
+        "{} {} {}",
+        own.as_nanos(),
+        parent.as_nanos(),
+        wall.as_nanos()
+    ));
     ExitCode::SUCCESS
 }
 
 fn on_processor(process: &str) -> Duration {
-    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).expect("Linux says how long");
-    let nanoseconds = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    let text =
+        std::fs::read_to_string(format!("/proc/{process}/schedstat")).expect("Linux says how long");
+    let nanoseconds = text
+        .split_whitespace()
+        .next()
+        .and_then(|word| word.parse().ok());
     Duration::from_nanos(nanoseconds.expect("the first number"))
 }
 
@@ -179,7 +210,9 @@ fn start_server(how: &str, address: &str) -> (Child, String) {
         .expect("the server starts");
     let mut line = String::new();
     let said = server.stdout.as_mut().expect("its output is a pipe");
-    BufReader::new(said).read_line(&mut line).expect("it says where it listens");
+    BufReader::new(said)
+        .read_line(&mut line)
+        .expect("it says where it listens");
     (server, line.trim().to_owned())
 }
 

@@ -5,9 +5,11 @@
 //! first packet, for one that was made in this network: the program asks `192.0.2.53` port 53, and in this network that is
 //! the stub. Nobody is told an untrue address.
 //!
-//! It takes a user namespace, which some systems refuse; then there is no annex, and only programs that do not look (Go)
-//! have their look-ups steered.
-#![expect(unsafe_code, reason = "a process of its own: a user namespace wants a process with one thread")]
+//! It takes a user namespace, which some systems refuse; then there is no annex, and look-ups pass by.
+#![expect(
+    unsafe_code,
+    reason = "a process of its own: a user namespace wants a process with one thread"
+)]
 
 use super::kernel;
 use nix::cmsg_space;
@@ -103,7 +105,12 @@ fn datagram_socket(is_v6: bool) -> io::Result<OwnedFd> {
     } else {
         AddressFamily::Inet
     };
-    Ok(socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?)
+    Ok(socket(
+        family,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?)
 }
 
 /// A socket that learns which of all addresses was asked, and can answer from it.
@@ -166,7 +173,9 @@ fn ask_kernel(netlink: &OwnedFd, kind: u16, flags: i32, body: &[u8]) -> io::Resu
     let mut reply = [0_u8; 512];
     let length = nix::sys::socket::recv(netlink.as_raw_fd(), &mut reply, MsgFlags::empty())?;
     // struct nlmsghdr, then the error, negative or zero.
-    let error = reply.get(16..length.min(20)).and_then(|it| it.try_into().ok());
+    let error = reply
+        .get(16..length.min(20))
+        .and_then(|it| it.try_into().ok());
     match error.map(i32::from_ne_bytes) {
         Some(0) => Ok(()),
         Some(error) => Err(io::Error::from_raw_os_error(-error)),

@@ -56,9 +56,16 @@ fn six(rest: &[u8]) -> Peer {
         let (port, rest) = rest.split_first_chunk::<2>()?;
         let (_flow, rest) = rest.split_first_chunk::<4>()?;
         let (address, rest) = rest.split_first_chunk::<16>()?;
-        let scope = rest.first_chunk::<4>().map_or(0, |scope| u32::from_ne_bytes(*scope));
+        let scope = rest
+            .first_chunk::<4>()
+            .map_or(0, |scope| u32::from_ne_bytes(*scope));
         let address = Ipv6Addr::from(*address);
-        Some(SocketAddrV6::new(address, u16::from_be_bytes(*port), 0, scope))
+        Some(SocketAddrV6::new(
+            address,
+            u16::from_be_bytes(*port),
+            0,
+            scope,
+        ))
     };
     read().map_or(Peer::Other, |address| Peer::Internet(address.into()))
 }
@@ -70,14 +77,20 @@ mod tests {
     #[test]
     fn internet_addresses_are_read() {
         let four = [2, 0, 0, 53, 192, 0, 2, 53, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(peer(&four), Peer::Internet("192.0.2.53:53".parse().unwrap()));
+        assert_eq!(
+            peer(&four),
+            Peer::Internet("192.0.2.53:53".parse().unwrap())
+        );
         assert_eq!(peer(&four[..15]), Peer::Other, "the kernel refuses it too");
         let mut six = vec![10, 0, 1, 187, 0, 0, 0, 0];
         six.extend(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets());
         let expected: SocketAddr = "[fe80::1]:443".parse().unwrap();
         assert_eq!(peer(&six), Peer::Internet(expected));
         six.extend(3_u32.to_ne_bytes());
-        assert_eq!(peer(&six), Peer::Internet("[fe80::1%3]:443".parse().unwrap()));
+        assert_eq!(
+            peer(&six),
+            Peer::Internet("[fe80::1%3]:443".parse().unwrap())
+        );
         assert_eq!(peer(&six[..23]), Peer::Other);
     }
 

@@ -159,7 +159,7 @@ const ANY_BIT: u16 = 0x45; // BPF_JMP | BPF_JSET | BPF_K
 
 const ALLOW: u32 = 0x7fff_0000; // SECCOMP_RET_ALLOW
 const HAND_OVER: u32 = 0x7fc0_0000; // SECCOMP_RET_USER_NOTIF
-const NO_SUCH_CALL: u32 = 0x0005_0000 | 38; // SECCOMP_RET_ERRNO, ENOSYS on both architectures
+const NO_SUCH_CALL: u32 = 0x0005_0000 | 0x26; // SECCOMP_RET_ERRNO, ENOSYS (38) on both architectures
 
 // Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -314,7 +314,11 @@ mod tests {
                 ANY_BIT => accumulator & instruction.operand != 0,
                 code => panic!("no such operation: {code:#x}"),
             };
-            at += usize::from(if holds { instruction.then } else { instruction.otherwise });
+            at += usize::from(if holds {
+                instruction.then
+            } else {
+                instruction.otherwise
+            });
         }
     }
 
@@ -337,7 +341,10 @@ mod tests {
     fn connects_are_handed_over_and_reads_are_not() {
         both(|architecture, run| {
             assert_eq!(run(architecture.connect, [3, 1, 28, 0, 0, 0]), HAND_OVER);
-            assert_eq!(architecture.call(architecture.audit, architecture.connect), Call::Connect);
+            assert_eq!(
+                architecture.call(architecture.audit, architecture.connect),
+                Call::Connect
+            );
             for number in [0, 1, 63, 64, 202, 45, 43, 424, 426] {
                 assert_eq!(run(number, [0; 6]), ALLOW, "{number}");
             }
@@ -349,7 +356,10 @@ mod tests {
         both(|architecture, run| {
             assert_eq!(run(architecture.sendto, [3, 9, 9, 0, 0, 0]), ALLOW);
             assert_eq!(run(architecture.sendto, [3, 9, 9, 0, 0x10, 16]), HAND_OVER);
-            assert_eq!(run(architecture.sendto, [3, 9, 9, 0, 1 << 32, 16]), HAND_OVER);
+            assert_eq!(
+                run(architecture.sendto, [3, 9, 9, 0, 1 << 32, 16]),
+                HAND_OVER
+            );
             let fast = u64::from(FAST_OPEN);
             assert_eq!(run(architecture.sendto, [3, 9, 9, fast, 0, 0]), HAND_OVER);
             assert_eq!(run(architecture.sendmsg, [3, 9, fast, 0, 0, 0]), HAND_OVER);
@@ -378,11 +388,15 @@ mod tests {
         assert_eq!(run(&program, 102, i386, [3, 0, 0, 0, 0, 0]), HAND_OVER);
         assert_eq!(run(&program, 102, i386, [2, 0, 0, 0, 0, 0]), ALLOW);
         assert_eq!(run(&program, 42, i386, [0; 6]), ALLOW, "42 is pipe there");
-        assert_eq!(run(&program, X32 | 42, X86_64.audit, [0; 6]), HAND_OVER);
+        assert_eq!(run(&program, X32 + 42, X86_64.audit, [0; 6]), HAND_OVER);
         assert_eq!(run(&program, X32 | 1, X86_64.audit, [0; 6]), ALLOW);
         assert_eq!(X86_64.call(i386, 362), Call::Foreign);
-        assert_eq!(X86_64.call(X86_64.audit, X32 | 42), Call::Foreign);
-        assert_eq!(run(&program, 42, 0x1234, [0; 6]), ALLOW, "nobody knows this one");
+        assert_eq!(X86_64.call(X86_64.audit, X32 + 42), Call::Foreign);
+        assert_eq!(
+            run(&program, 42, 0x1234, [0; 6]),
+            ALLOW,
+            "nobody knows this one"
+        );
         let program = super::program(&AARCH64, EVERYTHING);
         assert_eq!(run(&program, 283, AARCH64.foreign.audit, [0; 6]), HAND_OVER);
     }

@@ -7,8 +7,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, raise, sigaction,
 };
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -120,7 +120,7 @@ pub(crate) fn run(options: Options, command: &[OsString]) -> Result<Ended, RunEr
     let Some(process) = kernel::fork().map_err(system("fork"))? else {
         drop(ours);
         drop(forwarded);
-        supervisor::live(start, theirs);
+        supervisor::live(start, &theirs);
     };
     drop(theirs);
     // The report file, if any, belongs to the supervisor now.

@@ -241,7 +241,14 @@ pub(crate) fn read_memory(thread: u32, address: u64, buffer: &mut [u8]) -> io::R
     };
     // SAFETY: the kernel writes at most as many octets as the local buffer has; the remote pointer is not ours to follow.
     let read = unsafe {
-        libc::process_vm_readv(thread.cast_signed(), &raw const local, 1, &raw const remote, 1, 0)
+        libc::process_vm_readv(
+            thread.cast_signed(),
+            &raw const local,
+            1,
+            &raw const remote,
+            1,
+            0,
+        )
     };
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }

@@ -217,7 +217,10 @@ mod tests {
         assert!(!memory.is_silent(destination(1), at(0)));
         memory.gave_up(destination(1), true, at(1));
         assert!(memory.is_silent(destination(1), at(1)));
-        assert!(!memory.is_silent(destination(2), at(1)), "another address is another");
+        assert!(
+            !memory.is_silent(destination(2), at(1)),
+            "another address is another"
+        );
         assert_eq!(memory.deadline(), Some(at(1)), "the first try is at once");
         assert_eq!(memory.poll_probe(at(1)), Some(destination(1)));
         assert_eq!(memory.poll_probe(at(1)), None, "one at a time");
@@ -250,10 +253,17 @@ mod tests {
         assert_eq!(memory.poll_probe(at(0)), Some(destination(1)));
         memory.answered(destination(1), Duration::from_millis(600), at(1));
         assert!(memory.is_silent(destination(1), at(1)) && !memory.looks_alive(destination(1)));
-        assert_eq!(memory.patience(destination(1)), Some(Duration::from_millis(1800)));
+        assert_eq!(
+            memory.patience(destination(1)),
+            Some(Duration::from_millis(1800))
+        );
         assert_eq!(memory.poll_probe(at(11)), Some(destination(1)));
         memory.probe_was_silent(destination(1), at(19));
-        assert_eq!(memory.patience(destination(1)), None, "it has become silent");
+        assert_eq!(
+            memory.patience(destination(1)),
+            None,
+            "it has become silent"
+        );
     }
 
     #[test]
@@ -261,7 +271,10 @@ mod tests {
         let mut memory = Memory::new(USUAL);
         memory.gave_up(destination(1), true, at(0));
         assert!(memory.is_silent(destination(1), at(500)));
-        assert!(memory.is_silent(destination(1), at(1000)), "it was wanted meanwhile");
+        assert!(
+            memory.is_silent(destination(1), at(1000)),
+            "it was wanted meanwhile"
+        );
         assert!(!memory.is_silent(destination(1), at(1600)));
         assert_eq!(memory.poll_probe(at(1600)), None);
         assert_eq!(memory.deadline(), None);
@@ -291,7 +304,11 @@ mod tests {
     fn memory_is_bounded() {
         let mut memory = Memory::new(USUAL);
         for number in 0..3000 {
-            memory.gave_up(destination(number), true, Duration::from_millis(number.into()));
+            memory.gave_up(
+                destination(number),
+                true,
+                Duration::from_millis(number.into()),
+            );
         }
         assert_eq!(memory.known.len(), CAPACITY);
         assert!(memory.looks_silent(destination(2999)) && !memory.looks_silent(destination(0)));

@@ -67,7 +67,11 @@ impl Names {
     pub(crate) fn read_hosts(&mut self, text: &str) {
         self.hosts.clear();
         for line in text.lines() {
-            let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+            let mut words = line
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .split_whitespace();
             let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else {
                 continue;
             };
@@ -164,8 +168,16 @@ mod tests {
     #[test]
     fn addresses_of_one_name_are_company() {
         let mut names = Names::default();
-        names.learn("www.lab.test.", true, &[ip("2001:db8::1"), ip("2001:db8::2")], NOW);
-        assert_eq!(names.company(ip("2001:db8::1"), NOW), known(&["2001:db8::2"]));
+        names.learn(
+            "www.lab.test.",
+            true,
+            &[ip("2001:db8::1"), ip("2001:db8::2")],
+            NOW,
+        );
+        assert_eq!(
+            names.company(ip("2001:db8::1"), NOW),
+            known(&["2001:db8::2"])
+        );
         names.learn("WWW.lab.test", false, &[ip("192.0.2.1")], NOW);
         assert_eq!(
             names.company(ip("2001:db8::1"), NOW),
@@ -197,13 +209,18 @@ mod tests {
     fn answers_grow_old() {
         let mut names = Names::default();
         names.learn("x.test.", true, &[ip("2001:db8::1")], NOW);
-        assert_eq!(names.company(ip("2001:db8::1"), NOW + KEEP), Company::Unknown);
+        assert_eq!(
+            names.company(ip("2001:db8::1"), NOW + KEEP),
+            Company::Unknown
+        );
     }
 
     #[test]
     fn the_hosts_file_counts() {
         let mut names = Names::default();
-        names.read_hosts("# mine\n2001:db8::9 db db.lab.test\n192.0.2.9 db # old\nrubbish\n::1 localhost\n");
+        names.read_hosts(
+            "# mine\n2001:db8::9 db db.lab.test\n192.0.2.9 db # old\nrubbish\n::1 localhost\n",
+        );
         assert_eq!(names.company(ip("2001:db8::9"), NOW), known(&["192.0.2.9"]));
         assert_eq!(names.name_of(ip("2001:db8::9")), Some("db"));
         names.read_hosts("");

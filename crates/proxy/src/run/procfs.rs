@@ -23,7 +23,9 @@ pub(crate) fn name_of(process: u32) -> String {
 pub(crate) fn is_stopped(process: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The name, in parentheses, may hold anything.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
     state == Some('T')
 }
 
@@ -71,7 +73,9 @@ pub(crate) fn stands_alone(process: u32, fd: RawFd) -> Option<bool> {
 /// Whether an epoll's `fdinfo` names a descriptor.
 fn polls(info: &str, fd: RawFd) -> bool {
     info.lines().any(|line| {
-        let number = line.strip_prefix("tfd:").and_then(|rest| rest.split_whitespace().next());
+        let number = line
+            .strip_prefix("tfd:")
+            .and_then(|rest| rest.split_whitespace().next());
         number.and_then(|number| number.parse().ok()) == Some(fd)
     })
 }
@@ -101,7 +105,9 @@ mod tests {
         let poller = super::super::kernel::Poller::new().unwrap();
         let own = std::process::id();
         assert_eq!(stands_alone(own, socket.as_raw_fd()), Some(true));
-        poller.add_reader(std::os::fd::AsFd::as_fd(&socket), 1).unwrap();
+        poller
+            .add_reader(std::os::fd::AsFd::as_fd(&socket), 1)
+            .unwrap();
         assert_eq!(stands_alone(own, socket.as_raw_fd()), Some(false));
         poller.remove(std::os::fd::AsFd::as_fd(&socket));
         assert_eq!(stands_alone(own, socket.as_raw_fd()), Some(true));

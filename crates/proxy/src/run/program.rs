@@ -8,7 +8,10 @@
 //! The supervisor has to be the program's ancestor (Yama lets only ancestors look at a process) and has to outlive it as
 //! long as anything lives that carries the filter: a connect under a filter without a listener fails with ENOSYS. So it is
 //! a process of its own between front and program, adopts orphans, and ends when the kernel says that nobody is left.
-#![expect(unsafe_code, reason = "fork and exec with a hand-over in between, which std cannot do")]
+#![expect(
+    unsafe_code,
+    reason = "fork and exec with a hand-over in between, which std cannot do"
+)]
 
 use super::filter::Instruction;
 use super::kernel::{self, Listener};

@@ -84,11 +84,23 @@ impl Races {
         let fits = |race: &Race| {
             race.process == process
                 && race.name.as_deref() == name
-                && (name.is_some() || race.attempts.iter().all(|it| it.address.port() == address.port()))
-                && race.attempts.last().is_some_and(|it| it.outcome != Outcome::Pending)
+                && (name.is_some()
+                    || race
+                        .attempts
+                        .iter()
+                        .all(|it| it.address.port() == address.port()))
+                && race
+                    .attempts
+                    .last()
+                    .is_some_and(|it| it.outcome != Outcome::Pending)
                 && race.attempts.len() < ATTEMPTS
         };
-        let found = self.open.iter().rev().find(|(_, race)| fits(race)).map(|(number, _)| *number);
+        let found = self
+            .open
+            .iter()
+            .rev()
+            .find(|(_, race)| fits(race))
+            .map(|(number, _)| *number);
         let number = found.unwrap_or_else(|| {
             self.next += 1;
             let race = Race {
@@ -144,7 +156,10 @@ impl Races {
         let continues = self.open.values().any(|race| {
             race.process == process
                 && race.name.as_deref() == name
-                && race.attempts.last().is_some_and(|it| it.address.port() == address.port())
+                && race
+                    .attempts
+                    .last()
+                    .is_some_and(|it| it.address.port() == address.port())
         });
         if continues {
             let place = self.begin(process, name, address, now);

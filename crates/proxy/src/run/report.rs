@@ -47,10 +47,14 @@ impl PassedBy {
                  grant any to a program that is watched"
             ),
             Self::Foreign => {
-                format!("`{program}` is a 32-bit program: its connections were let through unwatched ({times})")
+                format!(
+                    "`{program}` is a 32-bit program: its connections were let through unwatched ({times})"
+                )
             }
             Self::Unreadable => {
-                format!("`{program}` does not let others look at it: its connections were let through unwatched ({times})")
+                format!(
+                    "`{program}` does not let others look at it: its connections were let through unwatched ({times})"
+                )
             }
             Self::LookUp => format!(
                 "look-ups of `{program}` could not be steered ({times}): a missing answer costs it what it would without us"
@@ -208,7 +212,8 @@ impl Report {
 
     /// What to tell the user at the end.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let note = |((what, program), count): (&(PassedBy, String), &u64)| what.note(*count, program);
+        let note =
+            |((what, program), count): (&(PassedBy, String), &u64)| what.note(*count, program);
         self.passed_by.iter().map(note).collect()
     }
 

@@ -196,7 +196,8 @@ impl Stub {
             return;
         };
         // The id that the program chose, and the bit that says response: the rest is for the program to judge.
-        let is_response = octets.len() >= 12 && octets.get(2).is_some_and(|flags| flags & 0x80 != 0);
+        let is_response =
+            octets.len() >= 12 && octets.get(2).is_some_and(|flags| flags & 0x80 != 0);
         if !is_response || octets.get(..2) != waiting.octets.get(..2) {
             return;
         }
@@ -270,7 +271,11 @@ impl Stub {
             .map(|(upstream, _)| *upstream)
             .collect();
         for upstream in due {
-            if self.waiting.get(&upstream).is_some_and(|it| it.asked + LATEST <= now) {
+            if self
+                .waiting
+                .get(&upstream)
+                .is_some_and(|it| it.asked + LATEST <= now)
+            {
                 self.drop_question(upstream);
             } else {
                 self.make_up(upstream, now);
@@ -403,7 +408,11 @@ impl Stub {
         if query.edns.is_none() {
             response.edns = None;
         }
-        let sections = [&mut response.answer, &mut response.authority, &mut response.additional];
+        let sections = [
+            &mut response.answer,
+            &mut response.authority,
+            &mut response.additional,
+        ];
         for record in sections.into_iter().flatten() {
             record.ttl = record.ttl.after(age);
         }

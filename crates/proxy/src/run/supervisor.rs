@@ -9,7 +9,6 @@ use super::report::{PassedBy, Report};
 use super::verdict::Policy;
 use super::{Options, procfs};
 use attempts::Attempts;
-use executions::Executions;
 use lookups::LookUps;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -80,37 +79,38 @@ impl Shared {
 
     fn passes_by(&mut self, thread: u32, what: PassedBy) {
         let process = procfs::process_of(thread).unwrap_or(thread);
-        self.report.passes_by(what, process, &procfs::name_of(process));
+        self.report
+            .passes_by(what, process, &procfs::name_of(process));
     }
+}
 
-    /// A duplicate of a caller's socket.
-    ///
-    /// Threads may have descriptor tables of their own; since Linux 6.9 a descriptor can stand for one thread. Before, the
-    /// process's table is used, and the inode tells whether it is the thread's too.
-    fn take_socket(&self, call: &Notification) -> io::Result<OwnedFd> {
-        let number = fd_argument(call);
-        if let Ok(thread) = kernel::open_thread(call.thread) {
-            return kernel::take_fd(&thread, number);
-        }
-        let process = procfs::process_of(call.thread).ok_or(io::ErrorKind::NotFound)?;
-        let socket = kernel::take_fd(&kernel::open_process(process)?, number)?;
-        let ours = nix::sys::stat::fstat(&socket)?.st_ino;
-        if procfs::inode(call.thread, number) != Some(ours) {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
-        Ok(socket)
+/// A duplicate of a caller's socket.
+///
+/// Threads may have descriptor tables of their own; since Linux 6.9 a descriptor can stand for one thread. Before, the
+/// process's table is used, and the inode tells whether it is the thread's too.
+fn take_socket(call: &Notification) -> io::Result<OwnedFd> {
+    let number = fd_argument(call);
+    if let Ok(thread) = kernel::open_thread(call.thread) {
+        return kernel::take_fd(&thread, number);
     }
+    let process = procfs::process_of(call.thread).ok_or(io::ErrorKind::NotFound)?;
+    let socket = kernel::take_fd(&kernel::open_process(process)?, number)?;
+    let ours = nix::sys::stat::fstat(&socket)?.st_ino;
+    if procfs::inode(call.thread, number) != Some(ours) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    Ok(socket)
+}
 
-    /// The address that a call names, as octets; at most as many as there are.
-    fn read_address(&self, call: &Notification, at: usize, length: usize) -> io::Result<Vec<u8>> {
-        let argument = |index: usize| call.arguments.get(index).copied().unwrap_or(0);
-        // The kernel takes the length as an int.
-        let length = usize::try_from(argument(length) & 0xffff_ffff).unwrap_or(0);
-        let mut octets = vec![0; length.min(call::LONGEST)];
-        let read = kernel::read_memory(call.thread, argument(at), &mut octets)?;
-        octets.truncate(read);
-        Ok(octets)
-    }
+/// The address that a call names, as octets; at most as many as there are.
+fn read_address(call: &Notification, at: usize, length: usize) -> io::Result<Vec<u8>> {
+    let argument = |index: usize| call.arguments.get(index).copied().unwrap_or(0);
+    // The kernel takes the length as an int.
+    let length = usize::try_from(argument(length) & 0xffff_ffff).unwrap_or(0);
+    let mut octets = vec![0; length.min(call::LONGEST)];
+    let read = kernel::read_memory(call.thread, argument(at), &mut octets)?;
+    octets.truncate(read);
+    Ok(octets)
 }
 
 /// The first argument, a descriptor.
@@ -121,11 +121,11 @@ fn fd_argument(call: &Notification) -> RawFd {
 }
 
 /// The supervisor's life. Never returns: what called us belongs to another process.
-pub(crate) fn live(start: Start, front: UnixDatagram) -> ! {
-    let status = match begin(start, &front) {
-        Ok(mut supervisor) => i32::from(supervisor.serve(&front).is_err()),
+pub(crate) fn live(start: Start, front: &UnixDatagram) -> ! {
+    let status = match begin(start, front) {
+        Ok(mut supervisor) => i32::from(supervisor.serve(front).is_err()),
         Err(word) => {
-            say(&front, &word);
+            say(front, &word);
             1
         }
     };
@@ -160,7 +160,9 @@ fn begin(start: Start, front: &UnixDatagram) -> Result<Supervisor, Word> {
     let (program, listener) =
         program::start(&command, &filter, inherited).map_err(|error| match error {
             NoProgram::Start(error) => failed(error),
-            NoProgram::Filter(error) if error.raw_os_error() == Some(libc::EBUSY) => Word::Supervised,
+            NoProgram::Filter(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                Word::Supervised
+            }
             NoProgram::Filter(error) => Word::NoFilter(error.raw_os_error().unwrap_or(0)),
             NoProgram::Fetch(error) => Word::NotAllowed(error.raw_os_error().unwrap_or(0)),
         })?;
@@ -213,13 +215,11 @@ fn begin(start: Start, front: &UnixDatagram) -> Result<Supervisor, Word> {
         shared,
         attempts,
         look_ups,
-        executions: Executions::default(),
         architecture,
         program,
         children,
         status: None,
         exec_pending: true,
-        front_is_there: true,
         nobody_left: false,
     };
     supervisor.program.go().map_err(failed)?;
@@ -230,7 +230,10 @@ fn begin(start: Start, front: &UnixDatagram) -> Result<Supervisor, Word> {
 fn stand_apart(kept: &[RawFd]) -> io::Result<()> {
     let _we_lead_no_group = nix::unistd::setsid();
     nix::unistd::chdir("/")?;
-    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    let null = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;
     nix::unistd::dup2_stdout(&null)?;
     nix::unistd::dup2_stderr(&null)?;
@@ -244,14 +247,12 @@ struct Supervisor {
     shared: Shared,
     attempts: Attempts,
     look_ups: Option<LookUps>,
-    executions: Executions,
     architecture: Architecture,
     program: Program,
     children: SignalFd,
     /// The program's exit status, once it has ended.
     status: Option<u8>,
     exec_pending: bool,
-    front_is_there: bool,
     nobody_left: bool,
 }
 
@@ -321,7 +322,7 @@ impl Supervisor {
                 Some(Reply::Continue)
             }
             Call::Execve | Call::Execveat => {
-                self.executions.note(call, &mut self.shared, &self.architecture);
+                executions::note(call, &mut self.shared, &self.architecture);
                 Some(Reply::Continue)
             }
             Call::Foreign => {
@@ -332,7 +333,7 @@ impl Supervisor {
     }
 
     fn judge_connect(&mut self, call: &Notification) -> Option<Reply> {
-        let Ok(octets) = self.shared.read_address(call, 1, 2) else {
+        let Ok(octets) = read_address(call, 1, 2) else {
             return Some(self.shared.cannot_look(call, PassedBy::Unreadable));
         };
         match (call::peer(&octets), &mut self.look_ups) {
@@ -340,10 +341,16 @@ impl Supervisor {
                 Some(look_ups.steer_connect(call, address, &mut self.shared))
             }
             (Peer::Internet(address), _) => {
-                self.attempts.connect(call, address, octets, &mut self.shared)
+                self.attempts
+                    .connect(call, address, octets, &mut self.shared)
             }
-            (Peer::Path(path), Some(_)) if path == lookups::RESOLVED => {
-                Some(Reply::Error(libc::ECONNREFUSED))
+            (Peer::Path(path), Some(look_ups)) => {
+                let refused = look_ups.stands_in_for(&path);
+                Some(if refused {
+                    Reply::Error(libc::ECONNREFUSED)
+                } else {
+                    Reply::Continue
+                })
             }
             _ => Some(Reply::Continue),
         }
@@ -355,7 +362,7 @@ impl Supervisor {
         if flags & FAST_OPEN != 0 {
             return Reply::Error(libc::EOPNOTSUPP);
         }
-        let Ok(octets) = self.shared.read_address(call, 4, 5) else {
+        let Ok(octets) = read_address(call, 4, 5) else {
             return self.shared.cannot_look(call, PassedBy::Unreadable);
         };
         match (call::peer(&octets), &mut self.look_ups) {
@@ -369,17 +376,15 @@ impl Supervisor {
     /// The front forwards a signal, or is gone.
     fn hear(&mut self, front: &UnixDatagram) {
         let mut octets = [0_u8; 4];
-        match front.recv(&mut octets) {
-            Ok(4) => kernel::signal_process(&self.program.handle, i32::from_ne_bytes(octets)),
-            // Killed: then the program goes the same way, as it would if there were only one process.
-            _ => {
-                if self.front_is_there && self.status.is_none() {
-                    kernel::signal_process(&self.program.handle, libc::SIGKILL);
-                }
-                self.front_is_there = false;
-                self.shared.poller.remove(front.as_fd());
-            }
+        if let Ok(4) = front.recv(&mut octets) {
+            kernel::signal_process(&self.program.handle, i32::from_ne_bytes(octets));
+            return;
         }
+        // Killed: then the program goes the same way, as it would if there were only one process.
+        if self.status.is_none() {
+            kernel::signal_process(&self.program.handle, libc::SIGKILL);
+        }
+        self.shared.poller.remove(front.as_fd());
     }
 
     fn exec_went(&mut self, front: &UnixDatagram) {

@@ -116,11 +116,15 @@ impl Prefix {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let differs = match (self.address, address) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.length)).unwrap_or(0);
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.length))
+                    .unwrap_or(0);
                 (ours.to_bits() ^ theirs.to_bits()) & mask != 0
             }
             (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.length)).unwrap_or(0);
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.length))
+                    .unwrap_or(0);
                 (ours.to_bits() ^ theirs.to_bits()) & mask != 0
             }
             _ => true,
@@ -194,7 +198,10 @@ mod tests {
     fn ipv6_is_given_up_when_there_is_something_else() {
         let memory = &mut Memory::new(GIVE_UP);
         let company = with(&["192.0.2.1"]);
-        assert_eq!(verdict("2001:db8::1", &company, memory), Verdict::Watch(GIVE_UP));
+        assert_eq!(
+            verdict("2001:db8::1", &company, memory),
+            Verdict::Watch(GIVE_UP)
+        );
         let company = with(&["2001:db8::2"]);
         assert_eq!(
             verdict("2001:db8::1", &company, memory),
@@ -230,8 +237,14 @@ mod tests {
     fn a_silent_one_is_refused_at_once() {
         let memory = &mut Memory::new(GIVE_UP);
         memory.gave_up(to("2001:db8::1"), true, NOW);
-        assert_eq!(verdict("2001:db8::1", &with(&["192.0.2.1"]), memory), Verdict::Refuse);
-        assert_eq!(verdict("2001:db8::1", &Company::Unknown, memory), Verdict::Refuse);
+        assert_eq!(
+            verdict("2001:db8::1", &with(&["192.0.2.1"]), memory),
+            Verdict::Refuse
+        );
+        assert_eq!(
+            verdict("2001:db8::1", &Company::Unknown, memory),
+            Verdict::Refuse
+        );
     }
 
     #[test]
@@ -271,7 +284,14 @@ mod tests {
     fn ipv4_and_local_addresses_are_not_watched_unless_listed() {
         let memory = &mut Memory::new(GIVE_UP);
         let company = with(&["2001:db8::1"]);
-        for address in ["192.0.2.1", "::ffff:192.0.2.1", "::1", "127.0.0.1", "::", "ff02::1"] {
+        for address in [
+            "192.0.2.1",
+            "::ffff:192.0.2.1",
+            "::1",
+            "127.0.0.1",
+            "::",
+            "ff02::1",
+        ] {
             assert_eq!(
                 verdict(address, &company, memory),
                 Verdict::LetGo(LetGo::NotWatched),

@@ -73,9 +73,8 @@ impl Poller {
             u64: token,
         };
         // SAFETY: the kernel reads one struct.
-        let result = unsafe {
-            libc::epoll_ctl(self.0.as_raw_fd(), how, fd.as_raw_fd(), &raw mut event)
-        };
+        let result =
+            unsafe { libc::epoll_ctl(self.0.as_raw_fd(), how, fd.as_raw_fd(), &raw mut event) };
         if result < 0 {
             return Err(io::Error::last_os_error());
         }

@@ -121,7 +121,11 @@ pub(crate) fn connect_at_once(socket: &OwnedFd, address: &[u8]) -> Result<(), i3
     let length = libc::socklen_t::try_from(address.len()).unwrap_or(0);
     // SAFETY: pointer and length are those of a slice; the kernel judges what is in it.
     let result = unsafe { libc::connect(socket.as_raw_fd(), address.as_ptr().cast(), length) };
-    let outcome = if result == 0 { Ok(()) } else { Err(last_errno()) };
+    let outcome = if result == 0 {
+        Ok(())
+    } else {
+        Err(last_errno())
+    };
     if blocking {
         set_file_flags(socket, flags);
     }
@@ -198,7 +202,14 @@ pub(crate) fn stream_socket(is_v6: bool) -> io::Result<OwnedFd> {
 /// Makes calls on this socket, and on every duplicate of it, return at once; or wait.
 pub(crate) fn set_non_blocking(socket: &OwnedFd, non_blocking: bool) {
     let flags = file_flags(socket) & !libc::O_NONBLOCK;
-    set_file_flags(socket, if non_blocking { flags | libc::O_NONBLOCK } else { flags });
+    set_file_flags(
+        socket,
+        if non_blocking {
+            flags | libc::O_NONBLOCK
+        } else {
+            flags
+        },
+    );
 }
 
 fn file_flags(socket: &OwnedFd) -> i32 {
@@ -208,7 +219,8 @@ fn file_flags(socket: &OwnedFd) -> i32 {
 
 fn set_file_flags(socket: &OwnedFd, flags: i32) {
     // SAFETY: plain numbers.
-    let _cannot_fail_for_status_flags = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, flags) };
+    let _cannot_fail_for_status_flags =
+        unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, flags) };
 }
 
 /// Reads an option of a plain type, for which any octets are a value.

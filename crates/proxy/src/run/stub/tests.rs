@@ -52,7 +52,8 @@ impl Scene {
 
     fn respond(&mut self, index: usize, response: &Response, at: u64) -> Vec<Action> {
         let octets = response.to_bytes();
-        self.stub.handle_response(self.asked[index], &octets, ms(at));
+        self.stub
+            .handle_response(self.asked[index], &octets, ms(at));
         self.actions()
     }
 
@@ -88,7 +89,11 @@ fn a_missing_aaaa_costs_60_ms_after_the_a() {
     let (a, aaaa) = (query(1, RecordType::A), query(2, RecordType::AAAA));
     scene.query(5, PROCESS, &a.to_bytes(), 0);
     scene.query(5, PROCESS, &aaaa.to_bytes(), 1);
-    assert_eq!(scene.stub.deadline(), Some(LATEST), "nothing is bounded yet");
+    assert_eq!(
+        scene.stub.deadline(),
+        Some(LATEST),
+        "nothing is bounded yet"
+    );
     let told = answers(&scene.respond(0, &answer(&a), 20));
     assert_eq!(told, [(5, answer(&a))], "the A goes through as it is");
     assert_eq!(scene.stub.deadline(), Some(ms(80)));
@@ -98,8 +103,14 @@ fn a_missing_aaaa_costs_60_ms_after_the_a() {
     assert_eq!(told.len(), 1);
     let empty = &told[0].1;
     assert_eq!((empty.id, empty.rcode), (2, Rcode::NOERROR));
-    assert!(empty.recursion_available, "or glibc takes it for a lame referral");
-    assert!(empty.answer.is_empty() && empty.authority.is_empty(), "nothing to keep");
+    assert!(
+        empty.recursion_available,
+        "or glibc takes it for a lame referral"
+    );
+    assert!(
+        empty.answer.is_empty() && empty.authority.is_empty(),
+        "nothing to keep"
+    );
     assert_eq!(empty.question, Some(question(RecordType::AAAA)));
     assert!(actions.contains(&Action::MadeUp {
         process: PROCESS,
@@ -150,7 +161,11 @@ fn an_empty_or_failed_answer_bounds_nothing() {
         scene.query(5, PROCESS, &aaaa.to_bytes(), 0);
         let told = answers(&scene.respond(0, &Response::to_query(&a, rcode), 20));
         assert_eq!(told[0].1.rcode, rcode, "it is passed on");
-        assert_eq!(scene.wait(5000), [], "a slow AAAA of an IPv6-only name must not vanish");
+        assert_eq!(
+            scene.wait(5000),
+            [],
+            "a slow AAAA of an IPv6-only name must not vanish"
+        );
     }
 }
 
@@ -162,13 +177,25 @@ fn a_late_answer_serves_the_next_question() {
     scene.query(5, PROCESS, &aaaa.to_bytes(), 0);
     scene.respond(0, &answer(&a), 20);
     scene.wait(80);
-    assert_eq!(answers(&scene.respond(1, &answer(&aaaa), 1000)), [], "nobody waits for it");
+    assert_eq!(
+        answers(&scene.respond(1, &answer(&aaaa), 1000)),
+        [],
+        "nobody waits for it"
+    );
     let again = query(9, RecordType::AAAA);
     let actions = scene.query(8, PROCESS + 5, &again.to_bytes(), 101_000);
     let told = answers(&actions);
     assert_eq!((told[0].0, told[0].1.id), (8, 9));
-    assert_eq!(told[0].1.answer[0].ttl, Ttl::from_secs(200), "it has grown older");
-    assert!(actions.iter().any(|action| matches!(action, Action::Learned { is_v6: true, .. })));
+    assert_eq!(
+        told[0].1.answer[0].ttl,
+        Ttl::from_secs(200),
+        "it has grown older"
+    );
+    assert!(
+        actions
+            .iter()
+            .any(|action| matches!(action, Action::Learned { is_v6: true, .. }))
+    );
     let actions = scene.query(8, PROCESS + 5, &again.to_bytes(), 302_000);
     assert!(answers(&actions).is_empty(), "and too old in the end");
 }

@@ -11,8 +11,8 @@ use super::super::procfs;
 use super::super::races::{Outcome, Place, Races};
 use super::super::report::PassedBy;
 use super::super::verdict::{Policy, Verdict};
-use super::Shared;
 use super::lookups::Learned;
+use super::{Shared, take_socket};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -36,7 +36,7 @@ pub(super) struct Attempts {
     races: Races,
     /// The network that we are in: in others we cannot try anything.
     network: u64,
-    attempts: BTreeMap<u64, Attempt>,
+    under_way: BTreeMap<u64, Attempt>,
     probes: BTreeMap<u64, Probe>,
     /// Sockets by the kernel's cookie.
     sockets: BTreeMap<u64, u64>,
@@ -55,6 +55,8 @@ struct Attempt {
     started: Duration,
     /// When to give up; `None` once that time is over and nothing better has shown up.
     give_up_at: Option<Duration>,
+    /// When nothing better will show up any more.
+    release_at: Duration,
     /// The name's other addresses.
     others: Vec<Destination>,
     /// When the program itself wants to stop waiting (SO_SNDTIMEO).
@@ -91,7 +93,7 @@ impl Attempts {
             names: Names::default(),
             races: Races::default(),
             network,
-            attempts: BTreeMap::new(),
+            under_way: BTreeMap::new(),
             probes: BTreeMap::new(),
             sockets: BTreeMap::new(),
             untold: BTreeMap::new(),
@@ -115,14 +117,15 @@ impl Attempts {
     ) -> Option<Reply> {
         let now = shared.now();
         if !self.policy.watches(address.ip().to_canonical()) {
-            self.note_fallback(call, address, shared, now);
+            self.note_fallback(call, address, now);
             return Some(Reply::Continue);
         }
-        let Ok(socket) = shared.take_socket(call) else {
+        let Ok(socket) = take_socket(call) else {
             return Some(shared.cannot_look(call, PassedBy::Unreadable));
         };
         // From here on address and socket are copies: what the program does to its own changes nothing.
-        let (Ok(cookie), true) = (kernel::cookie(&socket), shared.listener.is_valid(call.id)) else {
+        let (Ok(cookie), true) = (kernel::cookie(&socket), shared.listener.is_valid(call.id))
+        else {
             return Some(Reply::Continue);
         };
         if kernel::kind_of(&socket) != Kind::Stream {
@@ -143,7 +146,9 @@ impl Attempts {
             address: (address.ip().to_canonical(), address.port()).into(),
         };
         let company = self.company(destination.address.ip(), now);
-        let verdict = self.policy.verdict(destination, &company, &mut self.memory, now);
+        let verdict = self
+            .policy
+            .verdict(destination, &company, &mut self.memory, now);
         let limit = match verdict {
             Verdict::LetGo(_) => return Some(Reply::Continue),
             Verdict::Refuse => {
@@ -180,6 +185,7 @@ impl Attempts {
             waits: Waits::Polls,
             started: now,
             give_up_at: Some(now + limit),
+            release_at: now + limit + PROBE,
             send_timeout_at: None,
             others_at: (!others.is_empty()).then(|| now + self.policy.give_up * 2 / 5),
             others,
@@ -188,7 +194,10 @@ impl Attempts {
         };
         if polls {
             // Here and not by our caller: whether it has heard matters.
-            if !shared.listener.reply(call.id, Reply::Error(libc::EINPROGRESS)) {
+            if !shared
+                .listener
+                .reply(call.id, Reply::Error(libc::EINPROGRESS))
+            {
                 attempt.waits = Waits::ShouldPoll;
             }
         } else {
@@ -196,7 +205,7 @@ impl Attempts {
             attempt.send_timeout_at = kernel::send_timeout(&attempt.socket).map(|it| now + it);
         }
         self.sockets.insert(cookie, token);
-        self.attempts.insert(token, attempt);
+        self.under_way.insert(token, attempt);
         None
     }
 
@@ -208,7 +217,7 @@ impl Attempts {
         socket: &OwnedFd,
         shared: &Shared,
     ) -> Option<Reply> {
-        let attempt = self.attempts.get_mut(&token)?;
+        let attempt = self.under_way.get_mut(&token)?;
         match attempt.waits {
             Waits::ShouldPoll => {
                 attempt.waits = Waits::Polls;
@@ -227,20 +236,13 @@ impl Attempts {
     }
 
     /// A call that we do not watch may be what the program fell back to.
-    fn note_fallback(
-        &mut self,
-        call: &Notification,
-        address: SocketAddr,
-        shared: &Shared,
-        now: Duration,
-    ) {
+    fn note_fallback(&mut self, call: &Notification, address: SocketAddr, now: Duration) {
         if self.races.is_empty() || address.ip().to_canonical().is_loopback() {
             return;
         }
         // Programs ask for their own address by connecting UDP sockets: that is no attempt.
-        let is_stream = shared
-            .take_socket(call)
-            .is_ok_and(|socket| kernel::kind_of(&socket) == Kind::Stream);
+        let is_stream =
+            take_socket(call).is_ok_and(|socket| kernel::kind_of(&socket) == Kind::Stream);
         if !is_stream {
             return;
         }
@@ -263,12 +265,15 @@ impl Attempts {
         if company != Company::Unknown || !self.policy.sees_names {
             return company;
         }
-        let changed = std::fs::metadata(HOSTS).and_then(|metadata| metadata.modified()).ok();
+        let changed = std::fs::metadata(HOSTS)
+            .and_then(|metadata| metadata.modified())
+            .ok();
         if changed == self.hosts_read {
             return company;
         }
         self.hosts_read = changed;
-        self.names.read_hosts(&std::fs::read_to_string(HOSTS).unwrap_or_default());
+        self.names
+            .read_hosts(&std::fs::read_to_string(HOSTS).unwrap_or_default());
         self.names.company(address, now)
     }
 
@@ -297,7 +302,7 @@ impl Attempts {
             self.probe_is_ready(token, shared);
             return true;
         }
-        let Some(attempt) = self.attempts.get(&token) else {
+        let Some(attempt) = self.under_way.get(&token) else {
             return false;
         };
         match kernel::handshake(&attempt.socket) {
@@ -352,7 +357,7 @@ impl Attempts {
     }
 
     fn remove(&mut self, token: u64, shared: &Shared) -> Option<Attempt> {
-        let attempt = self.attempts.remove(&token)?;
+        let attempt = self.under_way.remove(&token)?;
         self.sockets.remove(&attempt.cookie);
         shared.poller.remove(attempt.socket.as_fd());
         Some(attempt)
@@ -360,19 +365,22 @@ impl Attempts {
 
     /// When [`Self::handle_time`] has something to do.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let attempts = self.attempts.values().filter_map(Attempt::deadline);
+        let attempts = self.under_way.values().map(Attempt::deadline);
         let probes = self.probes.values().map(|probe| probe.started + PROBE);
         let others = [self.memory.deadline(), self.races.deadline()];
-        attempts.chain(probes).chain(others.into_iter().flatten()).min()
+        attempts
+            .chain(probes)
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     /// Time has passed.
     pub(super) fn handle_time(&mut self, shared: &mut Shared) {
         let now = shared.now();
         let due: Vec<u64> = self
-            .attempts
+            .under_way
             .iter()
-            .filter(|(_, attempt)| attempt.deadline().is_some_and(|deadline| deadline <= now))
+            .filter(|(_, attempt)| attempt.deadline() <= now)
             .map(|(token, _)| *token)
             .collect();
         for token in due {
@@ -415,12 +423,16 @@ impl Attempts {
     }
 
     fn attempt_is_due(&mut self, token: u64, shared: &mut Shared, now: Duration) {
-        let Some(attempt) = self.attempts.get_mut(&token) else {
+        let Some(attempt) = self.under_way.get_mut(&token) else {
             return;
         };
         if attempt.give_up_at.is_some_and(|at| at <= now) {
             attempt.give_up_at = None;
             self.give_up_for_better(token, shared, now);
+            return;
+        }
+        if attempt.release_at <= now {
+            self.release(token, shared, now);
             return;
         }
         if attempt.send_timeout_at.is_some_and(|at| at <= now) {
@@ -446,14 +458,37 @@ impl Attempts {
         }
     }
 
+    /// Nothing better has shown up, and nothing will: what goes on is between program and kernel. As long as we have a
+    /// duplicate of the socket, the program's own close would not end it.
+    fn release(&mut self, token: u64, shared: &Shared, now: Duration) {
+        let Some(attempt) = self.under_way.get_mut(&token) else {
+            return;
+        };
+        let outcome = match attempt.waits {
+            // This one has to hear from us how it ends.
+            Waits::Blocked(id) if shared.listener.is_valid(id) => {
+                attempt.release_at = now + Duration::from_secs(1);
+                return;
+            }
+            Waits::Blocked(_) => Outcome::Abandoned,
+            Waits::Polls | Waits::ShouldPoll => Outcome::PassedOn,
+        };
+        if let Some(attempt) = self.remove(token, shared) {
+            self.races.end(attempt.place, outcome, now);
+        }
+    }
+
     /// The time of an attempt is over: gives it up if one of the others is known to answer, or if there are none that we
     /// could try.
     fn give_up_for_better(&mut self, token: u64, shared: &Shared, now: Duration) {
-        let Some(attempt) = self.attempts.get(&token) else {
+        let Some(attempt) = self.under_way.get(&token) else {
             return;
         };
         let is_better = attempt.others.is_empty()
-            || attempt.others.iter().any(|other| self.memory.looks_alive(*other));
+            || attempt
+                .others
+                .iter()
+                .any(|other| self.memory.looks_alive(*other));
         if !is_better {
             return;
         }
@@ -480,9 +515,10 @@ impl Attempts {
             return;
         }
         let now = shared.now();
-        self.memory.answered(destination, now.saturating_sub(started), now);
+        self.memory
+            .answered(destination, now.saturating_sub(started), now);
         let overdue: Vec<u64> = self
-            .attempts
+            .under_way
             .iter()
             .filter(|(_, it)| it.give_up_at.is_none() && it.others.contains(&destination))
             .map(|(token, _)| *token)
@@ -511,7 +547,11 @@ impl Attempts {
         self.memory.gave_up(destination, can_probe, now);
         self.races.end(attempt.place, Outcome::GivenUp, now);
         // Others that have been silent all the while would only cost the program the same again.
-        for other in attempt.others.iter().filter(|it| self.policy.watches(it.address.ip())) {
+        for other in attempt
+            .others
+            .iter()
+            .filter(|it| self.policy.watches(it.address.ip()))
+        {
             let tried = self
                 .probes
                 .values()
@@ -561,8 +601,11 @@ impl Attempts {
 }
 
 impl Attempt {
-    fn deadline(&self) -> Option<Duration> {
+    fn deadline(&self) -> Duration {
         let times = [self.give_up_at, self.send_timeout_at, self.others_at];
-        times.into_iter().flatten().min()
+        times
+            .into_iter()
+            .flatten()
+            .fold(self.release_at, Duration::min)
     }
 }

@@ -9,28 +9,25 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Looks at what is executed. The call itself always goes through.
-#[derive(Debug, Default)]
-pub(crate) struct Executions;
-
-impl Executions {
-    /// Notes an execution that will go without the privileges it is marked for.
-    pub(crate) fn note(&self, call: &Notification, shared: &mut Shared, architecture: &Architecture) {
-        let [first, second, ..] = call.arguments;
-        let address = match architecture.call(call.audit, call.number) {
-            Call::Execve => first,
-            // Relative to a directory's descriptor: rare, and then only absolute paths are looked at.
-            _ => second,
-        };
-        let Some(path) = read_path(call.thread, address) else {
-            return;
-        };
-        if !shared.listener.is_valid(call.id) || !has_privileges(call.thread, &path) {
-            return;
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        shared.report.passes_by(PassedBy::Setuid, call.thread, &name);
+/// Notes an execution that will go without the privileges it is marked for. The call itself always goes through.
+pub(super) fn note(call: &Notification, shared: &mut Shared, architecture: &Architecture) {
+    let [first, second, ..] = call.arguments;
+    let address = match architecture.call(call.audit, call.number) {
+        Call::Execve => first,
+        // Relative to a directory's descriptor, perhaps: rare, and then it is looked for in the wrong place.
+        _ => second,
+    };
+    let Some(path) = read_path(call.thread, address) else {
+        return;
+    };
+    if !shared.listener.is_valid(call.id) || !has_privileges(call.thread, &path) {
+        return;
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = name.replace(char::is_control, "?");
+    shared
+        .report
+        .passes_by(PassedBy::Setuid, call.thread, &name);
 }
 
 fn read_path(thread: u32, address: u64) -> Option<PathBuf> {
@@ -55,6 +52,8 @@ fn read_path(thread: u32, address: u64) -> Option<PathBuf> {
 }
 
 fn has_privileges(thread: u32, path: &Path) -> bool {
+    const SETUID: u32 = 0o4000;
+    const SETGID_AND_EXECUTABLE: u32 = 0o2010;
     // As the program sees it: its root and working directory may be others than ours.
     let seen = if let Ok(path) = path.strip_prefix("/") {
         Path::new(&format!("/proc/{thread}/root")).join(path)
@@ -64,11 +63,10 @@ fn has_privileges(thread: u32, path: &Path) -> bool {
     let Ok(metadata) = std::fs::metadata(&seen) else {
         return false;
     };
-    const SETUID: u32 = 0o4000;
-    const SETGID_AND_EXECUTABLE: u32 = 0o2010;
     let mode = metadata.mode();
     metadata.is_file()
         && (mode & SETUID != 0
             || mode & SETGID_AND_EXECUTABLE == SETGID_AND_EXECUTABLE
-            || CString::new(seen.as_os_str().as_bytes()).is_ok_and(|path| kernel::has_capabilities(&path)))
+            || CString::new(seen.as_os_str().as_bytes())
+                .is_ok_and(|path| kernel::has_capabilities(&path)))
 }

@@ -1,17 +1,18 @@
 //! Look-ups: the program's questions come to the stub, the stub's questions go to the real servers.
 //!
 //! Two ways lead to the stub. A UDP socket that nobody polls yet is exchanged for one in the [`Annex`], where the stub is
-//! every server; that works for all who look at where an answer comes from (glibc, musl, c-ares, dnspython). A socket that
-//! is in somebody's epoll already cannot be exchanged unnoticed; it is connected to the stub on the loopback interface,
-//! which works for all who do not look (Go). TCP never needs an exchange: nobody looks at a stream's address.
+//! every server: glibc, musl and c-ares look at where an answer comes from, and there it comes from the right place. A
+//! socket that is in somebody's epoll already cannot be exchanged unnoticed. It is connected to the stub on the loopback
+//! interface; event loops leave it to the kernel to check a connected socket's peer. TCP never needs an exchange.
 
 use super::super::annex::Annex;
 use super::super::kernel::{self, Kind, Notification, Reply};
 use super::super::procfs;
 use super::super::report::PassedBy;
 use super::super::stub::{Action, Asked, Client, Stub, Transport, Upstream};
-use super::{Shared, fd_argument, token};
+use super::{Shared, fd_argument, take_socket, token};
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -29,7 +30,7 @@ use stream::{Role, Stream};
 pub(super) const PORT: u16 = 53;
 /// The socket of systemd-resolved. Whoever cannot reach it asks the servers of resolv.conf instead, which we see; that
 /// names resolved's own DNS server first, so nothing is lost.
-pub(super) const RESOLVED: &str = "/run/systemd/resolve/io.systemd.Resolve";
+const RESOLVED: &str = "/run/systemd/resolve/io.systemd.Resolve";
 /// No more program sockets, connections and questions under way than these.
 const CAPACITY: usize = 1024;
 
@@ -91,7 +92,10 @@ impl LookUps {
             shared.poller.add_reader(socket, number)?;
         }
         let mut listeners = Vec::new();
-        for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+        for address in [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ] {
             // Without IPv6 on the loopback interface nobody can mean to ask a server there.
             let Ok(listener) = TcpListener::bind((address, 0)) else {
                 continue;
@@ -126,7 +130,7 @@ impl LookUps {
         server: SocketAddr,
         shared: &mut Shared,
     ) -> Reply {
-        let Ok(socket) = shared.take_socket(call) else {
+        let Ok(socket) = take_socket(call) else {
             return shared.cannot_look(call, PassedBy::Unreadable);
         };
         if !self.is_ours(&socket) || !shared.listener.is_valid(call.id) {
@@ -135,13 +139,21 @@ impl LookUps {
         let server = SocketAddr::new(server.ip().to_canonical(), server.port());
         let process = procfs::process_of(call.thread).unwrap_or(call.thread);
         match kernel::kind_of(&socket) {
-            Kind::Stream => self.connect_stream(&socket, process, server).unwrap_or(Reply::Continue),
-            Kind::Datagram if self.exchange(call, process, &socket, server, shared) => Reply::Continue,
-            Kind::Datagram if self.connect_datagram(&socket, process, server) => Reply::Success,
-            Kind::Datagram => {
-                shared.passes_by(call.thread, PassedBy::LookUp);
-                Reply::Continue
+            Kind::Stream => {
+                let reply = self.connect_stream(&socket, process, server);
+                reply.unwrap_or(Reply::Continue)
             }
+            Kind::Datagram => match procfs::stands_alone(process, fd_argument(call)) {
+                Some(true) if self.exchange(call, process, &socket, server, shared) => {
+                    Reply::Continue
+                }
+                // Only one that is in an epoll: those who are not may look at where answers come from.
+                Some(false) if self.connect_datagram(&socket, process, server) => Reply::Success,
+                _ => {
+                    shared.passes_by(call.thread, PassedBy::LookUp);
+                    Reply::Continue
+                }
+            },
             Kind::Other => Reply::Continue,
         }
     }
@@ -158,7 +170,7 @@ impl LookUps {
         if !self.is_server(server.ip()) || !is_question(call) {
             return Reply::Continue;
         }
-        let Ok(socket) = shared.take_socket(call) else {
+        let Ok(socket) = take_socket(call) else {
             return shared.cannot_look(call, PassedBy::Unreadable);
         };
         if !self.is_ours(&socket)
@@ -168,18 +180,32 @@ impl LookUps {
             return Reply::Continue;
         }
         let process = procfs::process_of(call.thread).unwrap_or(call.thread);
-        if !self.exchange(call, process, &socket, server, shared) {
+        let alone = procfs::stands_alone(process, fd_argument(call)) == Some(true);
+        if !alone || !self.exchange(call, process, &socket, server, shared) {
             shared.passes_by(call.thread, PassedBy::LookUp);
         }
         Reply::Continue
     }
 
     /// Whether a socket is in our network: elsewhere (also in the annex, where it has been exchanged already) nothing is done.
+    /// Nor with one that is tied to an interface or marked for a route: our own questions would go another way.
     fn is_ours(&self, socket: &OwnedFd) -> bool {
+        const SO_BINDTOIFINDEX: i32 = 62;
+        let is_free = |name| kernel::flag(socket, libc::SOL_SOCKET, name).is_none_or(|it| it == 0);
         kernel::network(socket).unwrap_or(0) == self.network
+            && is_free(SO_BINDTOIFINDEX)
+            && is_free(libc::SO_MARK)
     }
 
-    /// Puts a socket of the annex in the place of the program's.
+    /// Whether somebody who cannot reach this socket asks the servers of resolv.conf instead, where we see it.
+    pub(super) fn stands_in_for(&mut self, path: &OsStr) -> bool {
+        path == RESOLVED && {
+            self.read_servers();
+            !self.servers.is_empty()
+        }
+    }
+
+    /// Puts a socket of the annex in the place of the program's, which must stand alone.
     fn exchange(
         &mut self,
         call: &Notification,
@@ -195,9 +221,10 @@ impl LookUps {
         // A link-local server is on an interface that the annex does not have.
         let is_link_local = matches!(server, SocketAddr::V6(it) if it.ip().is_unicast_link_local());
         // Whoever chose an address or a low port of its own wants to keep it.
-        let has_own = kernel::local_address(socket)
-            .is_some_and(|it| !it.ip().to_canonical().is_unspecified() || (1..1024).contains(&it.port()));
-        if is_link_local || has_own || procfs::stands_alone(process, number) != Some(true) {
+        let has_own = kernel::local_address(socket).is_some_and(|it| {
+            !it.ip().to_canonical().is_unspecified() || (1..1024).contains(&it.port())
+        });
+        if is_link_local || has_own {
             return false;
         }
         let is_v6 = kernel::is_v6(socket);
@@ -229,7 +256,9 @@ impl LookUps {
     /// Connects a UDP socket to the stub.
     fn connect_datagram(&mut self, socket: &OwnedFd, process: u32, server: SocketAddr) -> bool {
         let bound = kernel::local_address(socket);
-        if bound.is_some_and(|it| !it.ip().to_canonical().is_unspecified() && !it.ip().is_loopback()) {
+        if bound
+            .is_some_and(|it| !it.ip().to_canonical().is_unspecified() && !it.ip().is_loopback())
+        {
             return false;
         }
         let stub = if server.is_ipv4() {
@@ -237,11 +266,20 @@ impl LookUps {
         } else {
             self.datagrams.loopback_v6
         };
-        stub.and_then(|stub| self.connect_to(socket, stub, Way::Loopback, process, server)) == Some(Reply::Success)
+        stub.and_then(|stub| self.connect_to(socket, stub, Way::Loopback, process, server))
+            == Some(Reply::Success)
     }
 
-    fn connect_stream(&mut self, socket: &OwnedFd, process: u32, server: SocketAddr) -> Option<Reply> {
-        let mut stubs = self.listeners.iter().filter_map(|(_, it)| it.local_addr().ok());
+    fn connect_stream(
+        &mut self,
+        socket: &OwnedFd,
+        process: u32,
+        server: SocketAddr,
+    ) -> Option<Reply> {
+        let mut stubs = self
+            .listeners
+            .iter()
+            .filter_map(|(_, it)| it.local_addr().ok());
         let stub = stubs.find(|stub| stub.is_ipv4() == server.is_ipv4())?;
         self.connect_to(socket, stub, Way::Stream, process, server)
     }
@@ -295,7 +333,9 @@ impl LookUps {
     pub(super) fn handle_ready(&mut self, number: u64, shared: &mut Shared) {
         if number < token::FIRST_FREE {
             self.receive_datagrams(number, shared);
-        } else if let Some((_, listener)) = self.listeners.iter().find(|(token, _)| *token == number) {
+        } else if let Some((_, listener)) =
+            self.listeners.iter().find(|(token, _)| *token == number)
+        {
             while let Ok((stream, peer)) = listener.accept() {
                 let key = (Way::Stream, peer);
                 // Whoever we did not send here has no business here.
@@ -336,7 +376,9 @@ impl LookUps {
             else {
                 continue;
             };
-            let server = from.asked().map_or(origin.server, |asked| (asked, PORT).into());
+            let server = from
+                .asked()
+                .map_or(origin.server, |asked| (asked, PORT).into());
             let client = self.client(Return::Datagram(from));
             let asked = Asked {
                 client,
@@ -447,7 +489,10 @@ impl LookUps {
                     transport,
                     octets,
                 } => {
-                    if self.ask(upstream, server, transport, &octets, shared).is_err() {
+                    if self
+                        .ask(upstream, server, transport, &octets, shared)
+                        .is_err()
+                    {
                         self.stub.handle_refusal(upstream);
                     }
                 }
@@ -481,7 +526,9 @@ impl LookUps {
                     let (name, rtype) = (question.name.to_string(), question.rtype.to_string());
                     let program = procfs::name_of(process);
                     let name = name.strip_suffix('.').unwrap_or(&name);
-                    shared.report.look_up(process, &program, name, &rtype, waited);
+                    shared
+                        .report
+                        .look_up(process, &program, name, &rtype, waited);
                 }
             }
         }
@@ -526,8 +573,12 @@ impl LookUps {
                     Ok(()) | Err(libc::EINPROGRESS) => {}
                     Err(errno) => return Err(io::Error::from_raw_os_error(errno)),
                 }
-                let mut stream =
-                    Stream::new(TcpStream::from(socket), number, Role::Server, &shared.poller)?;
+                let mut stream = Stream::new(
+                    TcpStream::from(socket),
+                    number,
+                    Role::Server,
+                    &shared.poller,
+                )?;
                 stream.send(octets, &shared.poller)?;
                 self.streams.insert(number, stream);
                 Question::Tcp { token: number }
@@ -555,17 +606,28 @@ impl LookUps {
         }
     }
 
-    /// Whether this is one of the servers in resolv.conf, which is read again when it has changed.
+    /// Whether this is one of the servers in resolv.conf.
     fn is_server(&mut self, address: IpAddr) -> bool {
+        self.read_servers();
+        self.servers.contains(&address)
+    }
+
+    /// Reads resolv.conf again if it has changed. Without the file there are no servers.
+    fn read_servers(&mut self) {
         const RESOLV_CONF: &str = "/etc/resolv.conf";
-        let changed = std::fs::metadata(RESOLV_CONF).and_then(|it| it.modified()).ok();
+        let changed = std::fs::metadata(RESOLV_CONF)
+            .and_then(|it| it.modified())
+            .ok();
         if changed != self.servers_read {
             self.servers_read = changed;
-            let text = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
-            let servers = ResolvConf::parse(&text).nameservers;
-            self.servers = servers.into_iter().map(|server| server.address).collect();
+            self.servers = std::fs::read_to_string(RESOLV_CONF).map_or_else(
+                |_| Vec::new(),
+                |text| {
+                    let servers = ResolvConf::parse(&text).nameservers;
+                    servers.into_iter().map(|server| server.address).collect()
+                },
+            );
         }
-        self.servers.contains(&address)
     }
 }
 
@@ -575,7 +637,9 @@ fn is_question(call: &Notification) -> bool {
     let length = usize::try_from(length).unwrap_or(usize::MAX).min(512);
     let mut octets = vec![0; length];
     let read = kernel::read_memory(call.thread, address, &mut octets).unwrap_or(0);
-    octets.get(..read).is_some_and(|octets| Query::parse(octets).is_ok())
+    octets
+        .get(..read)
+        .is_some_and(|octets| Query::parse(octets).is_ok())
 }
 
 /// Clients and the ways back to them; the oldest is forgotten when there are too many.

@@ -22,7 +22,7 @@ pub(super) enum Role {
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Stream {
-    stream: TcpStream,
+    socket: TcpStream,
     token: u64,
     pub(super) role: Role,
     arrived: Vec<u8>,
@@ -31,14 +31,19 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A connection that is up, or is being set up.
-    pub(super) fn new(stream: TcpStream, token: u64, role: Role, poller: &Poller) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
+    pub(super) fn new(
+        socket: TcpStream,
+        token: u64,
+        role: Role,
+        poller: &Poller,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
         match role {
-            Role::Program { .. } => poller.add_reader(stream.as_fd(), token)?,
-            Role::Server => poller.add_connecting(stream.as_fd(), token)?,
+            Role::Program { .. } => poller.add_reader(socket.as_fd(), token)?,
+            Role::Server => poller.add_connecting(socket.as_fd(), token)?,
         }
         Ok(Self {
-            stream,
+            socket,
             token,
             role,
             arrived: Vec::new(),
@@ -67,7 +72,7 @@ impl Stream {
         self.flush(poller)?;
         let mut buffer = [0_u8; 4096];
         loop {
-            match self.stream.read(&mut buffer) {
+            match self.socket.read(&mut buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(length) => self.arrived.extend(buffer.iter().take(length)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -93,17 +98,17 @@ impl Stream {
 
     fn flush(&mut self, poller: &Poller) -> io::Result<()> {
         while !self.leaving.is_empty() {
-            match self.stream.write(&self.leaving) {
+            match self.socket.write(&self.leaving) {
                 Ok(length) => {
                     self.leaving.drain(..length);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return poller.again(self.stream.as_fd(), self.token);
+                    return poller.again(self.socket.as_fd(), self.token);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        poller.now_reads(self.stream.as_fd(), self.token)
+        poller.now_reads(self.socket.as_fd(), self.token)
     }
 }
