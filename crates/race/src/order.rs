@@ -345,12 +345,14 @@ impl List {
         let mut unique = start;
         for index in start..self.destinations.len() {
             let destination = self.destinations[index];
-            let repeated = self.destinations[start..unique]
-                .iter()
-                .any(|d| d.address == destination.address);
-            if !repeated {
-                self.destinations[unique] = destination;
-                unique += 1;
+            let seen = &mut self.destinations[start..unique];
+            match seen.iter_mut().find(|seen| seen.address == destination.address) {
+                // Tried, and still there.
+                Some(seen) => seen.gone &= destination.gone,
+                None => {
+                    self.destinations[unique] = destination;
+                    unique += 1;
+                }
             }
         }
         self.destinations.truncate(unique);

@@ -140,6 +140,8 @@ pub enum FailureReason {
     NoAddress,
     /// The resolver failed.
     Resolution,
+    /// There are addresses, and no way to any of them from this host.
+    NoRoute,
     /// No service of the target takes a protocol that the caller speaks (C12).
     NoCommonProtocol,
     /// Every attempt failed.
@@ -204,6 +206,7 @@ impl fmt::Display for FailureReason {
             Self::NoSuchName => "no-such-name",
             Self::NoAddress => "no-address",
             Self::Resolution => "resolution",
+            Self::NoRoute => "no-route",
             Self::NoCommonProtocol => "no-common-protocol",
             Self::AllFailed => "all-failed",
             Self::Deadline => "deadline",

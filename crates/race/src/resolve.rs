@@ -131,9 +131,11 @@ impl Scene<'_> {
     /// The IPv6 address of the host is a way to IPv4 that has to be looked for (N1).
     fn wants_prefix64(&self) -> bool {
         let ipv6_only = self.network.ipv6 && !self.network.ipv4;
-        let literal_v6 =
-            matches!(&self.target.host, Host::Address { address, .. } if address.is_ipv6());
-        ipv6_only && self.network.nat64.is_none() && !literal_v6
+        let needs_none = matches!(
+            &self.target.host,
+            Host::Address { address, .. } if address.is_ipv6() || address.is_loopback()
+        );
+        ipv6_only && self.network.nat64.is_none() && !needs_none
     }
 
     /// A1, A2, A3, A6: whether addresses of `family` are asked for.

@@ -6,8 +6,10 @@ use twinstack_race::text::{Clock, Recording, Said, parse, print};
 
 fn vectors() -> Vec<(String, Vec<Recording>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
-    let mut files: Vec<_> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     files.sort();
     let read = |path: &std::path::PathBuf| {
@@ -40,12 +42,19 @@ fn every_vector_has_a_name_and_expects_something() {
         for recording in recordings {
             let place = format!("vectors/{file}:{}", recording.line);
             assert!(!recording.name.is_empty(), "{place} has no name");
-            assert!(!names.contains(&recording.name), "{place}: `{}` twice", recording.name);
+            assert!(
+                !names.contains(&recording.name),
+                "{place}: `{}` twice",
+                recording.name
+            );
             let attempts = |said: &Said| match said {
                 Said::Out(text) => text.starts_with("attempt") || text.starts_with("finished"),
                 Said::In(_) => false,
             };
-            assert!(recording.lines.iter().any(|line| attempts(&line.what)), "{place}");
+            assert!(
+                recording.lines.iter().any(|line| attempts(&line.what)),
+                "{place}"
+            );
             names.push(recording.name);
         }
     }
@@ -58,10 +67,14 @@ fn a_vector_that_was_run_prints_a_recording_that_runs_to_the_same_text() {
     for (file, recordings) in vectors() {
         for recording in recordings {
             let place = format!("vectors/{file}:{} ({})", recording.line, recording.name);
-            let race = recording.replay(Clock::Exact).unwrap_or_else(|e| panic!("{place}: {e}"));
+            let race = recording
+                .replay(Clock::Exact)
+                .unwrap_or_else(|e| panic!("{place}: {e}"));
             let text = print(&race);
             let again = parse(&text).unwrap_or_else(|error| panic!("{place}: {error}\n{text}"));
-            let [again] = &again[..] else { panic!("{place}") };
+            let [again] = &again[..] else {
+                panic!("{place}")
+            };
             let second = again.replay(Clock::AsRecorded).unwrap_or_else(|error| {
                 panic!("{place}: {error}\n{text}");
             });

@@ -1,11 +1,12 @@
 //! How a race ends (E).
 
-use super::{AttemptEnd, Race};
+use super::{Attempt, AttemptEnd, Race};
 use crate::input::{AttemptError, AttemptErrorKind, AttemptId};
 use crate::network::Family;
 use crate::output::{
     CancelReason, FailedAttempt, FailedQuery, Failure, FailureReason, Outcome, Output, QueryEnd,
 };
+use crate::resolve::without_record;
 use crate::time::Instant;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -61,8 +62,12 @@ impl Race {
         } else if !self.network.ipv4 && !self.network.ipv6 {
             FailureReason::NoNetwork
         } else if names.is_empty() || slots.clone().any(|slot| !slot.addresses().is_empty()) {
-            // There are addresses, and none that may be spoken to.
-            FailureReason::NoCommonProtocol
+            let closed = self.resolve.services.entries.iter().any(|service| service.offers == 0);
+            if closed || without_record(&self.target.offers) == 0 {
+                FailureReason::NoCommonProtocol
+            } else {
+                FailureReason::NoRoute
+            }
         } else if slots.any(|slot| slot.failed) {
             FailureReason::Resolution
         } else if self
@@ -75,6 +80,33 @@ impl Race {
         } else {
             FailureReason::NoAddress
         }
+    }
+
+    /// P2: the family that should have won and went silent: another one won although an attempt of this one had been
+    /// waiting for longer than the winner took, and nothing of it was ever heard.
+    ///
+    /// Happy Eyeballs hides such outages from users; who runs the network wants to know.
+    pub fn silent_failure(&self) -> Option<Family> {
+        let Some((_, Outcome::Connected { attempt })) = &self.outcome else {
+            return None;
+        };
+        let winner = self.attempts.get(*attempt)?;
+        let took = winner.end.as_ref().map(|(at, _)| *at - winner.started)?;
+        let family = winner.endpoint.family().other();
+        let others = || self.attempts().iter().filter(|other| other.endpoint.family() == family);
+        let heard = |other: &Attempt| {
+            let failed = matches!(
+                &other.end,
+                Some((_, AttemptEnd::Failed(error))) if error.kind != AttemptErrorKind::TimedOut
+            );
+            failed || other.first_reply.is_some()
+        };
+        let waited = |other: &Attempt| {
+            let waited = other.end.as_ref().map(|(at, _)| *at - other.started);
+            other.id < winner.id
+                && waited.is_some_and(|time| time > took && time >= self.config.minimum_attempt_delay)
+        };
+        (others().any(waited) && !others().any(heard)).then_some(family)
     }
 
     /// E6: everything that was tried, with its time and what came of it.

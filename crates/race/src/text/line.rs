@@ -16,7 +16,8 @@ use core::time::Duration;
 
 pub(super) fn parse(scan: &mut Scan<'_>, draft: &Draft) -> Result<Line, ParseError> {
     let time = scan.word("a time")?;
-    let at = Word { text: time.text.trim_start_matches('+'), ..time }.millis()?;
+    let number = time.text.strip_prefix('+').unwrap_or(time.text);
+    let at = Word { text: number, column: time.column + 1, ..time }.millis()?;
     if draft.lines.last().is_some_and(|before| before.at > at) {
         return Err(time.error(Problem::TimeGoesBack));
     }

@@ -1,0 +1,24 @@
+//! The machine, item by item of the checklist: the name of a test begins with the ids that it proves.
+
+#[path = "machine/changes.rs"]
+mod changes;
+#[path = "machine/ending.rs"]
+mod ending;
+#[path = "machine/misuse.rs"]
+mod misuse;
+#[path = "machine/nat64.rs"]
+mod nat64;
+#[path = "machine/order.rs"]
+mod order;
+#[path = "machine/protected.rs"]
+mod protected;
+#[path = "machine/racing.rs"]
+mod racing;
+#[path = "machine/resolution.rs"]
+mod resolution;
+#[path = "machine/support.rs"]
+mod support;
+#[path = "machine/text.rs"]
+mod text;
+#[path = "machine/world.rs"]
+mod world;
