@@ -44,6 +44,14 @@ enum LabCommand {
     },
     /// Replays an incident as a story, every line measured there and then
     Play(crate::play::PlayArguments),
+    /// Scores a program's Happy Eyeballs: runs it in many broken worlds and judges it by its packets
+    ///
+    /// The exit status is 0 when everything visible that the draft asks for (MUST and SHOULD) is done, 1 when something is
+    /// not, 2 when it could not be found out.
+    Eyeballs(crate::eyeballs::EyeballsArguments),
+    /// A client of known habits, to prove `lab eyeballs` with
+    #[command(hide = true)]
+    Pretender(crate::eyeballs::pretender::PretenderArguments),
     /// The clients of the replays
     #[command(hide = true)]
     Client(crate::lab_client::ClientArguments),
@@ -102,6 +110,10 @@ pub(crate) fn run(
             in_world(&arguments, environment, COULD_NOT)
         }
         LabCommand::Play(arguments) => crate::play::run(&arguments, environment),
+        LabCommand::Eyeballs(arguments) => crate::eyeballs::run(&arguments, environment),
+        LabCommand::Pretender(arguments) => {
+            crate::eyeballs::pretender::run(&arguments, environment)
+        }
         LabCommand::Client(arguments) => crate::lab_client::run(&arguments, environment),
     }
 }

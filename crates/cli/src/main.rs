@@ -9,12 +9,16 @@ mod checker;
 mod command;
 mod environment;
 mod explain;
+mod eyeballs;
 mod lab;
 mod lab_client;
 mod manual;
 mod nearest;
+mod page;
 mod play;
+mod recording;
 mod render;
+mod report_file;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,12 @@ pub(crate) mod json;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod text;
+pub(crate) mod words;
 
 use std::time::Duration;
 
 /// A time as people read it: `0.4 ms`, `14 ms`, `1.24 s`.
-fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     let seconds = if seconds.is_finite() { seconds } else { 0.0 };
     let milliseconds = seconds * 1000.0;
     if milliseconds.abs() < 0.95 {

@@ -353,6 +353,15 @@ impl Running<'_> {
         self.ended.recv().unwrap_or(Outcome::LabEnded)
     }
 
+    /// Waits for its end, but no longer than this; `None` while it still runs.
+    pub fn wait_at_most(&self, limit: std::time::Duration) -> Option<Outcome> {
+        match self.ended.recv_timeout(limit) {
+            Ok(outcome) => Some(outcome),
+            Err(mpsc::RecvTimeoutError::Timeout) => None,
+            Err(mpsc::RecvTimeoutError::Disconnected) => Some(Outcome::LabEnded),
+        }
+    }
+
     /// Sends it a signal, such as 15 (SIGTERM) or 9 (SIGKILL).
     pub fn signal(&self, signal: i32) -> Result<(), LabError> {
         let request = Request::Signal {

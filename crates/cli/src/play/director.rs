@@ -2,9 +2,10 @@
 
 use super::audience::Audience;
 use super::cast::{self, Cast, ClientKind};
-use super::recording::Recording;
+use super::packets;
 use super::stage::{GIVE_UP, Stage};
 use super::story::{Check, Ipv6, Mend, MendKind, Network, Round, SCHEMA, Story};
+use crate::recording::Recording;
 use std::thread;
 use std::time::{Duration, Instant};
 use twinstack_lab::world::World;
@@ -68,7 +69,7 @@ pub(super) fn play(
         trace: recording.kept(),
         elapsed_seconds: 0.0,
     };
-    recording.fill(&mut story)?;
+    packets::fill(&mut story, &recording.read()?)?;
     audience.quiet();
     story.elapsed_seconds = started.elapsed().as_secs_f64();
     Ok(story)

@@ -3,11 +3,12 @@
 //! A visit begins with the client's first DNS query and ends with the first byte of a response. Nothing here asks the
 //! client, and nothing here panics, whatever the file holds.
 
-use super::story::{FromPackets, Handshake};
+use super::story::{FromPackets, Handshake, Story};
+use anyhow::Context as _;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use twinstack_lab::trace::{Content, Frame, Segment, segment};
+use twinstack_lab::trace::{self, Content, Frame, Segment, segment};
 use twinstack_lab::world::model::Family;
 
 const DNS: u16 = 53;
@@ -26,6 +27,18 @@ pub(crate) struct Watched {
     pub(crate) port: u16,
     /// From when to when the client ran, since 1970.
     pub(crate) during: (Duration, Duration),
+}
+
+/// Writes what the packets of a recording say beside every number of the story.
+pub(super) fn fill(story: &mut Story, recording: &[u8]) -> anyhow::Result<()> {
+    let frames = trace::read(recording).context("reading the recording")?;
+    for run in story.runs_mut() {
+        run.from_packets = run
+            .watched
+            .as_ref()
+            .and_then(|watched| visit(&frames, watched));
+    }
+    Ok(())
 }
 
 /// A client's visit; `None` if it sent no packet that belongs to one.
@@ -165,7 +178,6 @@ fn event(segment: &Segment<'_>, watched: &Watched) -> Option<Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twinstack_lab::trace;
     use twinstack_testkit::recording::{self as file, PUSH, SYN, SYN_ACK, tcp, udp};
 
     const QUERY: &[u8] = &[0, 1, 0x01, 0];

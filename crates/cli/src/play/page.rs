@@ -2,15 +2,14 @@
 
 mod figure;
 mod lane;
-mod markup;
-mod timeline;
 
 use super::story::{Check, Ipv6, Published, Run, Story, family_word};
 use super::text::{mend_title, seconds, verdict};
+use crate::page::head;
+use crate::page::markup::{Escaped, Quoting};
+use crate::page::timeline::Axis;
 use crate::render::text::Style;
-use markup::{Escaped, Quoting};
 use std::fmt::{Display, Write as _};
-use timeline::Axis;
 use twinstack_finding::{Finding, Severity};
 
 /// The whole page.
@@ -55,23 +54,8 @@ impl Page {
     }
 
     fn start(&mut self) {
-        self.put(concat!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
-            "<meta name=\"generator\" content=\"twinstack ",
-            env!("CARGO_PKG_VERSION"),
-            "\">\n<title>The incident of 2017, replayed</title>\n<style>\n",
-            include_str!("page/style.css"),
-            "</style>\n</head>\n<body>\n",
-            // Hatching for attempts that came to nothing. Not `display: none`: patterns in there do not draw.
-            "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs>",
-            "<pattern id=\"lost-v6\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" ",
-            "patternTransform=\"rotate(45)\"><line class=\"h6\" y2=\"6\" stroke-width=\"4\"/></pattern>",
-            "<pattern id=\"lost-v4\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" ",
-            "patternTransform=\"rotate(45)\"><line class=\"h4\" y2=\"6\" stroke-width=\"4\"/></pattern>",
-            "</defs></svg>\n<main>\n<p class=\"eyebrow\">Twinstack replay</p>\n",
-            "<h1>The incident of 2017</h1>\n",
-        ));
+        self.put(head("The incident of 2017, replayed", "Twinstack replay"));
+        self.put("<h1>The incident of 2017</h1>\n");
     }
 
     fn hero(&mut self, story: &Story) {

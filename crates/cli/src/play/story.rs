@@ -3,6 +3,7 @@
 
 use super::packets::Watched;
 use crate::lab_client::Attempt;
+pub(crate) use crate::render::words::family_word;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use twinstack_check::report::Verdict;
@@ -327,14 +328,6 @@ impl Ipv6 {
             Self::Dropped => "IPv6 dropped",
             Self::Absent => "no IPv6",
         }
-    }
-}
-
-/// The word of a family.
-pub(crate) const fn family_word(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "IPv4",
-        Family::V6 => "IPv6",
     }
 }
 

@@ -9,6 +9,7 @@ pub(super) use table::{comparison, head, row};
 
 use super::story::{Check, Client, Ipv6, Mend, MendKind, Network, Published, Round, Run, Story};
 use crate::render::text::{Line, Style, width};
+pub(super) use crate::render::words::seconds;
 use twinstack_check::report::Verdict;
 use twinstack_finding::Severity;
 
@@ -282,14 +283,6 @@ fn indented(line: Line) -> Line {
     indented
 }
 
-/// `0.031 s`, `20.00 s`: always seconds, because here milliseconds stand beside twenty seconds and are to be compared.
-pub(super) fn seconds(seconds: f64) -> String {
-    if seconds < 10.0 {
-        format!("{seconds:.3} s")
-    } else {
-        format!("{seconds:.2} s")
-    }
-}
 
 #[cfg(test)]
 mod tests;

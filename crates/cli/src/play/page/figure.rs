@@ -2,8 +2,9 @@
 
 use super::Page;
 use super::lane;
-use super::markup::Escaped;
-use super::timeline::{self, Axis};
+use crate::page::markup::Escaped;
+use crate::page::timeline::{self, Axis};
+use crate::page::{Sign, legend};
 use crate::play::story::{Round, Run, Story};
 
 impl Page {
@@ -104,34 +105,15 @@ impl Page {
     }
 
     fn legend(&mut self) {
-        let sample = |inside: &str, text: &str| {
-            format!(
-                "<li><svg width=\"22\" height=\"12\" aria-hidden=\"true\">{inside}</svg>{text}</li>"
-            )
-        };
-        let rect = |class: &str| format!("<rect class=\"{class}\" width=\"22\" height=\"12\"/>");
-        let items = [
-            sample(&rect("dns"), "DNS"),
-            sample(&rect("v6"), "connecting over IPv6"),
-            sample(&rect("v4"), "over IPv4"),
-            sample(&rect("v6 open"), "request and answer"),
-            sample(&rect("v6 lost"), "no answer"),
-            sample(
-                "<g class=\"repeat\"><path d=\"M7 2H15L11 9Z\"/></g>",
-                "SYN sent again",
-            ),
-            sample(
-                "<g class=\"stop\"><path d=\"M7 2L15 10M7 10L15 2\"/></g>",
-                "given up",
-            ),
-            sample(
-                "<g class=\"byte\"><line x1=\"11\" x2=\"11\" y2=\"12\"/><path d=\"M6 0H16L11 7Z\"/></g>",
-                "first byte of the page",
-            ),
-        ];
-        self.put(format_args!(
-            "<ul class=\"legend\">{}</ul>\n",
-            items.concat()
-        ));
+        self.put(legend(&[
+            Sign::Dns,
+            Sign::Ipv6,
+            Sign::Ipv4,
+            Sign::Open,
+            Sign::Unanswered,
+            Sign::Repeated,
+            Sign::GivenUp,
+            Sign::FirstByte,
+        ]));
     }
 }

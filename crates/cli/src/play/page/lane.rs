@@ -1,46 +1,11 @@
 //! What the timeline shows of one visit, before anything is drawn.
 
 use crate::lab_client::AttemptOutcome;
+use crate::page::lane::{Bar, Lane, Lookup};
 use crate::play::story::{Ending, Run, family_word};
 use crate::play::text::seconds;
 use std::net::IpAddr;
 use twinstack_lab::world::model::Family;
-
-/// One visit on a time axis; seconds from its start.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Lane {
-    /// The client.
-    pub(super) client: String,
-    /// The lookup of the name.
-    pub(super) dns: Option<f64>,
-    /// The attempts to connect.
-    pub(super) bars: Vec<Bar>,
-    /// The first byte of the response.
-    pub(super) first_byte: Option<f64>,
-    /// When it was over.
-    pub(super) end: f64,
-    /// `0.031 s, IPv6`.
-    pub(super) result: String,
-    /// Good enough for a user.
-    pub(super) well: bool,
-    /// The whole visit in a sentence, for those who do not see the drawing.
-    pub(super) description: String,
-}
-
-/// One attempt to connect.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Bar {
-    pub(super) address: IpAddr,
-    pub(super) family: Family,
-    pub(super) from: f64,
-    pub(super) to: f64,
-    /// It opened the connection.
-    pub(super) connected: bool,
-    /// How it ended otherwise.
-    pub(super) failure: Option<&'static str>,
-    /// When the kernel sent the SYN once more.
-    pub(super) repeats: Vec<f64>,
-}
 
 /// The lane of a visit.
 pub(super) fn lane(run: &Run) -> Lane {
@@ -60,9 +25,17 @@ pub(super) fn lane(run: &Run) -> Lane {
     };
     let mut lane = Lane {
         client: run.client.clone(),
-        dns: measured
+        lookups: measured
             .dns_seconds
-            .or_else(|| run.from_packets.as_ref()?.dns_seconds),
+            .or_else(|| run.from_packets.as_ref()?.dns_seconds)
+            .map(|to| Lookup {
+                label: "",
+                from: 0.0,
+                to,
+                lost: false,
+            })
+            .into_iter()
+            .collect(),
         bars,
         first_byte,
         end: measured.elapsed_seconds,
@@ -72,23 +45,6 @@ pub(super) fn lane(run: &Run) -> Lane {
     };
     lane.description = describe(&lane);
     lane
-}
-
-impl Lane {
-    /// The attempts in rows: one goes beneath another only while both are under way.
-    pub(super) fn rows(&self) -> Vec<Vec<&Bar>> {
-        let mut rows: Vec<Vec<&Bar>> = Vec::new();
-        for bar in &self.bars {
-            match rows
-                .iter_mut()
-                .find(|row| row.last().is_some_and(|last| last.to <= bar.from))
-            {
-                Some(row) => row.push(bar),
-                None => rows.push(vec![bar]),
-            }
-        }
-        rows
-    }
 }
 
 fn bars_from_client(run: &Run) -> Vec<Bar> {
@@ -169,8 +125,8 @@ fn bars_from_packets(run: &Run) -> Vec<Bar> {
 
 fn describe(lane: &Lane) -> String {
     let mut parts = Vec::new();
-    if let Some(dns) = lane.dns {
-        parts.push(format!("name looked up in {}", seconds(dns)));
+    for lookup in &lane.lookups {
+        parts.push(format!("name looked up in {}", seconds(lookup.to)));
     }
     for bar in &lane.bars {
         let family = family_word(bar.family);

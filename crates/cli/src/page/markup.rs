@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 /// Text with everything escaped that HTML and attributes care about.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,7 +25,7 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// The same, with what stands in backticks as code.
-pub(super) struct Quoting<'a>(pub(super) &'a str);
+pub(crate) struct Quoting<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoting<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,14 +1,12 @@
-//! The recording of a replay: kept where the user wants it, otherwise only in memory, so that nothing is left behind
-//! however the replay ends.
+//! The recording of a lab: kept where the user wants it, otherwise only in memory, so that nothing is left behind however
+//! the lab ends.
 
-use super::packets;
-use super::story::Story;
 use anyhow::Context as _;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Where the packets go.
-pub(super) struct Recording {
+pub(crate) struct Recording {
     path: PathBuf,
     /// Holds the memory behind `path`.
     _memory: Option<OwnedFd>,
@@ -17,7 +15,7 @@ pub(super) struct Recording {
 
 impl Recording {
     /// A file that can be written, or one in memory.
-    pub(super) fn create(file: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn create(file: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(path) = file {
             std::fs::File::create(path).with_context(|| {
                 format!("the recording cannot be written to `{}`", path.display())
@@ -28,9 +26,11 @@ impl Recording {
                 kept: true,
             });
         }
-        let memory =
-            nix::sys::memfd::memfd_create("twinstack-play", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
-                .context("creating a file in memory for the recording")?;
+        let memory = nix::sys::memfd::memfd_create(
+            "twinstack-recording",
+            nix::sys::memfd::MFdFlags::MFD_CLOEXEC,
+        )
+        .context("creating a file in memory for the recording")?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
         Ok(Self {
             path,
@@ -40,40 +40,30 @@ impl Recording {
     }
 
     /// The file for the lab to write to.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file, if the user asked for one.
-    pub(super) fn kept(&self) -> Option<String> {
+    pub(crate) fn kept(&self) -> Option<String> {
         self.kept.then(|| self.path.display().to_string())
     }
 
-    /// Writes what the packets say beside every number of the story. The lab must have ended.
-    pub(super) fn fill(&self, story: &mut Story) -> anyhow::Result<()> {
-        let file = std::fs::read(&self.path).context("reading the recording")?;
-        let frames = twinstack_lab::trace::read(&file).context("reading the recording")?;
-        for run in story.runs_mut() {
-            run.from_packets = run
-                .watched
-                .as_ref()
-                .and_then(|watched| packets::visit(&frames, watched));
-        }
-        Ok(())
+    /// All of it. The lab must have ended.
+    pub(crate) fn read(&self) -> anyhow::Result<Vec<u8>> {
+        std::fs::read(&self.path).context("reading the recording")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::play::story::samples;
 
     #[test]
     fn a_recording_in_memory_can_be_written_and_read_by_its_path() {
         let recording = Recording::create(None).unwrap();
         std::fs::write(recording.path(), "not a recording").unwrap();
-        let error = recording.fill(&mut samples::story()).unwrap_err();
-        assert!(format!("{error:#}").contains("section header"), "{error:#}");
+        assert_eq!(recording.read().unwrap(), b"not a recording");
         assert_eq!(recording.kept(), None);
     }
 

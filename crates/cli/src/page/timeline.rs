@@ -1,10 +1,9 @@
 //! Lanes drawn as SVG. Horizontal positions are percentages, so a drawing is as wide as the screen lets it be and its
 //! letters keep their size.
 
-use super::lane::{Bar, Lane};
+use super::lane::{Bar, Lane, Lookup};
 use super::markup::Escaped;
-use crate::play::story::family_word;
-use crate::play::text::seconds;
+use crate::render::words::{family_word, seconds};
 use std::fmt::Write as _;
 use twinstack_lab::world::model::Family;
 
@@ -15,14 +14,14 @@ const EDGE: u32 = 8;
 
 /// What a figure shows: from 0 to `end` seconds, with a line at every `step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Axis {
-    pub(super) end: f64,
-    pub(super) step: f64,
+pub(crate) struct Axis {
+    pub(crate) end: f64,
+    pub(crate) step: f64,
 }
 
 impl Axis {
     /// The smallest round axis that shows everything up to `longest`, with four to eight lines.
-    pub(super) fn to(longest: f64) -> Self {
+    pub(crate) fn to(longest: f64) -> Self {
         let mut step = 0.01;
         // 1, 2, 5, 10, 20, 50 ...: at most 8 steps.
         for factor in [2.0, 2.5, 2.0].into_iter().cycle().take(24) {
@@ -48,7 +47,7 @@ impl Axis {
     }
 
     /// The scale below (or above) a group of lanes.
-    pub(super) fn draw(self) -> String {
+    pub(crate) fn draw(self) -> String {
         let mut svg = "<svg class=\"axis\" height=\"22\" aria-hidden=\"true\">".to_owned();
         let last = self.lines().count().saturating_sub(1);
         for (number, at) in self.lines().enumerate() {
@@ -88,8 +87,15 @@ impl Axis {
 }
 
 /// One lane. `id` is unique on the page.
-pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
-    let rows = u32::try_from(lane.rows().len().max(1)).unwrap_or(1);
+pub(crate) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
+    // A single lookup shares its row with the attempts after it.
+    let apart = if lane.lookups.len() > 1 {
+        u32::try_from(lane.lookups.len()).unwrap_or(0)
+    } else {
+        0
+    };
+    let rows = apart + u32::try_from(lane.rows().len()).unwrap_or(0);
+    let rows = rows.max(1);
     let height = rows * BAR + (rows - 1) * GAP + 2 * EDGE;
     let mut svg = String::new();
     put(
@@ -110,18 +116,12 @@ pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
             ),
         );
     }
-    if let Some(dns) = lane.dns {
-        rect(
-            &mut svg,
-            axis,
-            "dns",
-            (0.0, dns),
-            EDGE,
-            &format!("DNS, {}", seconds(dns)),
-        );
+    for (row, looked_up) in lane.lookups.iter().enumerate() {
+        let y = EDGE + u32::try_from(row).unwrap_or(0) * (BAR + GAP);
+        lookup(&mut svg, axis, looked_up, y);
     }
     for (row, bars) in lane.rows().into_iter().enumerate() {
-        let y = EDGE + u32::try_from(row).unwrap_or(0) * (BAR + GAP);
+        let y = EDGE + (apart + u32::try_from(row).unwrap_or(0)) * (BAR + GAP);
         for bar in bars {
             attempt(&mut svg, axis, lane, bar, y);
         }
@@ -152,6 +152,43 @@ pub(super) fn draw(lane: &Lane, axis: Axis, id: &str, title: &str) -> String {
     }
     svg.push_str("</svg>");
     svg
+}
+
+fn lookup(svg: &mut String, axis: Axis, lookup: &Lookup, y: u32) {
+    let name = if lookup.label.is_empty() {
+        "DNS"
+    } else {
+        lookup.label
+    };
+    let (class, title) = if lookup.lost {
+        (
+            "dns lost",
+            format!("{name}, no answer for {}", seconds(lookup.to - lookup.from)),
+        )
+    } else {
+        (
+            "dns",
+            format!("{name}, {}", seconds(lookup.to - lookup.from)),
+        )
+    };
+    rect(svg, axis, class, (lookup.from, lookup.to), y, &title);
+    if lookup.label.is_empty() {
+        return;
+    }
+    // Beside the bar, or on its end when there is no room.
+    let (at, middle) = (axis.percent(lookup.to), y + BAR - 2);
+    let (class, anchor, shift) = if at > 85.0 {
+        ("on-bar", "end", -4)
+    } else {
+        ("beside", "start", 4)
+    };
+    put(
+        svg,
+        format_args!(
+            "<svg x=\"{at:.3}%\" y=\"{middle}\" width=\"1\" height=\"1\" overflow=\"visible\">\
+             <text class=\"{class}\" x=\"{shift}\" text-anchor=\"{anchor}\">{name}</text></svg>"
+        ),
+    );
 }
 
 fn attempt(svg: &mut String, axis: Axis, lane: &Lane, bar: &Bar, y: u32) {
@@ -240,9 +277,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lane::lane;
     use super::*;
-    use crate::play::story::samples;
 
     #[test]
     fn an_axis_is_round_and_holds_everything() {
@@ -258,48 +293,5 @@ mod tests {
         check(0.031, 0.04, 5);
         check(0.0, 0.01, 2);
         check(15.5, 16.0, 9);
-    }
-
-    #[test]
-    fn the_hanging_attempt_fills_the_long_figure_and_runs_out_of_the_short_one() {
-        let lane = lane(&samples::hanging("cafe", "legacy"));
-        let long = draw(
-            &lane,
-            Axis {
-                end: 20.0,
-                step: 5.0,
-            },
-            "a",
-            "cafe, legacy",
-        );
-        assert!(
-            long.contains("class=\"v6 lost\"") && long.contains("class=\"stop\""),
-            "{long}"
-        );
-        assert_eq!(long.matches("class=\"repeat\"").count(), 4, "{long}");
-        let short = draw(
-            &lane,
-            Axis {
-                end: 0.4,
-                step: 0.05,
-            },
-            "b",
-            "cafe, legacy",
-        );
-        assert!(
-            short.contains("class=\"on\"") && !short.contains("class=\"stop\""),
-            "{short}"
-        );
-    }
-
-    #[test]
-    fn drawings_say_in_words_what_they_show() {
-        let lane = lane(&samples::fallback("cafe", "modern"));
-        let svg = draw(&lane, Axis::to(0.3), "x", "cafe, modern");
-        assert!(svg.contains("aria-labelledby=\"x-t x-d\""), "{svg}");
-        assert!(
-            svg.contains("<title id=\"x-t\">cafe, modern</title><desc id=\"x-d\">name looked up"),
-            "{svg}"
-        );
     }
 }
