@@ -42,6 +42,7 @@ fn every_command_is_one_of_ours() {
             "./twinstack check ",
             "./twinstack explain",
             "./twinstack lab ",
+            "./twinstack run ",
         ];
         assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
     }

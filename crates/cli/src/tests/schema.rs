@@ -137,6 +137,16 @@ fn reports_match_their_schema() {
     }
 }
 
+/// The example is what `crates/proxy` is tested to write.
+#[test]
+fn lines_of_a_run_match_their_schema() {
+    let lines = include_str!("../../../proxy/src/run/report/example.jsonl");
+    for line in lines.lines() {
+        check("run-1.json", line);
+    }
+    assert!(lines.lines().count() > 4);
+}
+
 #[test]
 fn lists_of_reports_match_their_schema() {
     let setup = Setup {

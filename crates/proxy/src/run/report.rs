@@ -267,3 +267,6 @@ fn family(address: SocketAddr) -> &'static str {
         "ipv4"
     }
 }
+
+#[cfg(test)]
+mod tests;
