@@ -77,8 +77,8 @@ pub(crate) struct Plan {
     pub(crate) nat64: Option<Ipv6Addr>,
     /// How the names of sub-resources are resolved.
     pub(crate) lookup: Lookup,
-    /// One thing at a time: with everything at once, this machine's line was found to be too slow.
-    pub(crate) one_by_one: bool,
+    /// How much is looked at at the same time.
+    pub(crate) pace: Pace,
     /// When the run began: all times in the evidence count from here.
     pub(crate) started: Instant,
 }
@@ -87,6 +87,10 @@ impl Plan {
     /// Time since the run began.
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn one_by_one(&self) -> bool {
+        self.pace == Pace::OneByOne
     }
 
     /// What is spoken on a port once it is open.
@@ -125,6 +129,15 @@ impl Plan {
         };
         first(wanted).or_else(|| self.ports.first().copied())
     }
+}
+
+/// How much is looked at at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// All addresses and ports of both families.
+    AtOnce,
+    /// One thing after another: with everything at once, this machine's line was found to be too slow.
+    OneByOne,
 }
 
 /// What is said on a connection.

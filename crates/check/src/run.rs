@@ -382,7 +382,7 @@ impl<'a> Run<'a> {
             h3_advertised,
             nat64: prefixes.iter().find_map(Nat64Prefix::as_96),
             lookup: self.lookup(prefixes),
-            one_by_one: false,
+            pace: path::Pace::AtOnce,
             started: self.started,
         }
     }

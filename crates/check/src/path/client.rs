@@ -269,12 +269,11 @@ async fn said(reader: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
     let Some(mut reader) = reader else {
         return Vec::new();
     };
-    match timeout(Duration::from_millis(200), &mut reader).await {
-        Ok(printed) => printed.unwrap_or_default(),
-        Err(_) => {
-            reader.abort();
-            Vec::new()
-        }
+    if let Ok(printed) = timeout(Duration::from_millis(200), &mut reader).await {
+        printed.unwrap_or_default()
+    } else {
+        reader.abort();
+        Vec::new()
     }
 }
 

@@ -13,7 +13,7 @@ use super::observation::{
     QuicFailure, Route, Series, Step, Vantage,
 };
 use super::tls::Tls;
-use super::{Family, Plan, Speech, client, echo, local, port, quic, rule, vantage};
+use super::{Family, Pace, Plan, Speech, client, echo, local, port, quic, rule, vantage};
 use crate::options::Profile;
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -75,12 +75,12 @@ async fn look(plan: &Plan, tls: &Tls, vantage: &Vantage, reaches: &[Reach]) -> O
     let (hopeless_now, hopeless) = watch::channel(Hopeless::new());
     // Boxed: the three are large, and whoever waits for them should not be.
     let main = Box::pin(async {
-        let mut addresses = look_at_all(plan, tls, reaches).await;
+        let mut addresses = Box::pin(look_at_all(plan, tls, reaches)).await;
         hopeless_now.send_replace(without_hope(plan, &addresses));
-        if !plan.one_by_one && crowd::slows(plan, tls, &addresses).await {
+        if !plan.one_by_one() && crowd::slows(plan, tls, &addresses).await {
             return None;
         }
-        let more = more::look(plan, tls, vantage, &addresses).await;
+        let more = Box::pin(more::look(plan, tls, vantage, &addresses)).await;
         let parts = more.add_to(&mut addresses);
         Some((addresses, parts))
     });
@@ -103,15 +103,15 @@ async fn look(plan: &Plan, tls: &Tls, vantage: &Vantage, reaches: &[Reach]) -> O
 /// Everything again, and nothing beside anything else.
 async fn look_again(plan: &Plan, tls: &Tls, vantage: &Vantage, reaches: &[Reach]) -> Seen {
     let plan = &Plan {
-        one_by_one: true,
+        pace: Pace::OneByOne,
         ..plan.clone()
     };
     let wires: Vec<IpAddr> = reaches.iter().map(|reach| reach.wire).collect();
     let client = client::run(plan, tls, &wires).await;
-    let mut addresses = look_at_all(plan, tls, reaches).await;
+    let mut addresses = Box::pin(look_at_all(plan, tls, reaches)).await;
     let (_, hopeless) = watch::channel(without_hope(plan, &addresses));
     let quic = quic_all(plan, tls, reaches, &hopeless).await;
-    let more = more::look(plan, tls, vantage, &addresses).await;
+    let more = Box::pin(more::look(plan, tls, vantage, &addresses)).await;
     let parts = more.add_to(&mut addresses);
     for (address, quic) in addresses.iter_mut().zip(quic) {
         address.quic = quic;
@@ -125,7 +125,7 @@ async fn look_again(plan: &Plan, tls: &Tls, vantage: &Vantage, reaches: &[Reach]
 
 /// All of these at once, or one after another.
 async fn gather<T>(plan: &Plan, looks: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    if !plan.one_by_one {
+    if !plan.one_by_one() {
         return join_all(looks).await;
     }
     let mut seen = Vec::new();
@@ -178,7 +178,7 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
             }),
         );
         let echoes = echoes(plan, reach.wire, far);
-        let (ports, (echo, fragmented)) = if plan.one_by_one {
+        let (ports, (echo, fragmented)) = if plan.one_by_one() {
             (ports.await, echoes.await)
         } else {
             tokio::join!(ports, echoes)
@@ -193,7 +193,7 @@ async fn look_at_all(plan: &Plan, tls: &Tls, reaches: &[Reach]) -> Vec<AddressOb
             quic: None,
         }
     });
-    gather(plan, looks).await
+    Box::pin(gather(plan, looks)).await
 }
 
 /// Small and fragmented echoes.

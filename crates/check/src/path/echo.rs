@@ -123,7 +123,7 @@ impl Echo {
         }
         let pace = Pace {
             // As many as fit through a slow line: those that wait there would be in the way of what comes next.
-            spacing: if plan.one_by_one {
+            spacing: if plan.one_by_one() {
                 FRAGMENTED.spacing * 10
             } else {
                 FRAGMENTED.spacing

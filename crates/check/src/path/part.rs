@@ -103,7 +103,7 @@ pub(super) async fn collect(
         .boxed()
     });
     futures_util::stream::iter(fetches)
-        .buffered(if plan.one_by_one { 1 } else { AT_ONCE })
+        .buffered(if plan.one_by_one() { 1 } else { AT_ONCE })
         .collect()
         .await
 }

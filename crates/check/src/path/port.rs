@@ -167,7 +167,7 @@ pub(super) async fn insist(
     let mut running = FuturesUnordered::new();
     running.push(once(plan, tls, to, ask, None, stream).boxed());
     // On a slow line a response may be long on its way, and others beside it make it longer.
-    let suspicion = if plan.one_by_one {
+    let suspicion = if plan.one_by_one() {
         plan.timeout * 2
     } else {
         SUSPICION

@@ -54,7 +54,7 @@ pub(crate) fn client_timing(plan: &Plan, seen: &PathObservation) -> Option<Clien
     };
     Some(ClientTiming {
         client: rule::named(plan, client),
-        elapsed_seconds: (done && seen_talking).then(|| client.took.as_secs_f64()),
+        elapsed_seconds: (done && seen_talking).then_some(client.took.as_secs_f64()),
         family: rule::family(client),
         fallback_exercised: rule::exercised(seen),
         outcome,

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 const UNHURRIED: Duration = Duration::from_millis(500);
 
 /// The next question waits for the answer to the last one, but not for ever: silence takes no room on the line.
-const TURN: Duration = Duration::from_millis(700);
+const TURN: Duration = Duration::from_millis(400);
 
 /// A round trip that waits in a queue takes this many times as long as the quickest, and at least [`QUEUE`] longer.
 const TIMES: u32 = 4;

@@ -33,7 +33,7 @@ pub(super) async fn look(
     let second = second_look(plan, tls, addresses);
     let connects = more_connects(plan, addresses);
     let parts = part::collect(plan, tls, vantage, addresses);
-    let (large, second, connects, parts) = if plan.one_by_one {
+    let (large, second, connects, parts) = if plan.one_by_one() {
         (large.await, second.await, connects.await, parts.await)
     } else {
         tokio::join!(large, second, connects, parts)

@@ -138,9 +138,7 @@ fn failed(view: &View<'_>, client: &ClientObservation, judgement: &mut Judgement
             client.client, client.outcome, view.plan.host, client.port
         ),
         run(view, client, None),
-        format!(
-            "run it by hand and read what it prints; `{{url}}`, `{{host}}` and `{{port}}` stand for the target (`--client 'curl -sS -o /dev/null -w %{{http_code}} {{url}}'`), and one that needs another certificate or proxy has to be told",
-        ),
+        "run it by hand and read what it prints; `{url}`, `{host}` and `{port}` stand for the target (`--client 'curl -sS -o /dev/null -w %{http_code} {url}'`), and one that needs another certificate or proxy has to be told",
     ));
 }
 

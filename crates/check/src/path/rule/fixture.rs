@@ -7,7 +7,7 @@ use crate::path::observation::{
     PortObservation, Route, Series, Step, Talk, TalkError, TlsSession, Trust, Vantage,
 };
 use crate::path::port::SMALL_SEGMENT;
-use crate::path::{Family, Lookup, Plan, Speech};
+use crate::path::{Family, Lookup, Pace, Plan, Speech};
 use futures_util::FutureExt as _;
 use std::time::{Duration, Instant};
 use twinstack_finding::{Finding, Skipped};
@@ -40,7 +40,7 @@ pub(in crate::path) fn plan(addresses: &[&str], ports: &[u16]) -> Plan {
         h3_advertised: false,
         nat64: None,
         lookup: Lookup::new(|_, _| async { Ok(Vec::new()) }.boxed()),
-        one_by_one: false,
+        pace: Pace::AtOnce,
         started: Instant::now(),
     }
 }

@@ -88,9 +88,10 @@ impl Host<'_> {
             .chain(serving)
             .filter(|name| off(name))
             .collect();
-        let (subject, saw) = if !set.present {
+        let (subject, named, saw) = if !set.present {
             (
                 "ipv6.disable".to_owned(),
+                "`ipv6.disable`".to_owned(),
                 "the kernel has no IPv6 at all (`ipv6.disable=1` on its command line)".to_owned(),
             )
         } else if switched.is_empty() {
@@ -100,7 +101,11 @@ impl Host<'_> {
                 .iter()
                 .map(|name| format!("net.ipv6.conf.{name}.disable_ipv6"))
                 .collect();
-            (list(&names), format!("{} = 1", list(&names)))
+            (
+                list(&names),
+                quoted(&names),
+                format!("{} = 1", list(&names)),
+            )
         };
         excuses.families.insert(Family::V6);
         let settings: Vec<String> = switched
@@ -109,8 +114,8 @@ impl Host<'_> {
             .collect();
         judgement.findings.push(finding(
             "host.disable-ipv6-sysctl",
-            subject.clone(),
-            format!("IPv6 is switched off on this host by `{subject}`"),
+            subject,
+            format!("IPv6 is switched off on this host by {named}"),
             vec![self.line("read /proc/sys/net/ipv6", saw)],
             format!("run `sysctl -w {}`, delete the line that set it (`grep -rn disable_ipv6 /etc/sysctl.conf /etc/sysctl.d`), and bring the addresses back", settings.join(" ")),
         ));
