@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use twinstack_check::options::{Profile, Target};
 
-pub(crate) use value::{duration, targets_in_file};
+pub(crate) use value::{dns_server, duration, targets_in_file};
 
 /// The exit statuses, as the help and the manual show them.
 pub(crate) const EXIT_STATUSES: &[(&str, &str)] = &[
@@ -53,6 +53,15 @@ pub(crate) enum Command {
     /// Builds a world of hosts, networks, name servers and services out of namespaces, runs a command in it, and takes
     /// it down again, whatever happens.
     Lab(Box<crate::lab::LabArguments>),
+    /// Connects with Happy Eyeballs and shows the race
+    ///
+    /// Every question, attempt, delay and cause, and who won: a lane each, on one scale of time.
+    Connect(Box<crate::connect::ConnectArguments>),
+    /// Happy Eyeballs for programs that can be given a proxy: SOCKS5, HTTP CONNECT, plain forwards
+    ///
+    /// Names are resolved and dialled by the proxy, so that a broken IPv6 path costs the program behind it a quarter of a
+    /// second at most. Runs until SIGINT or SIGTERM.
+    Proxy(Box<crate::proxy::ProxyArguments>),
     /// Happy Eyeballs for one program that is not changed
     ///
     /// Connections that stay unanswered over IPv6 are given up in time for the program to go on to its next address, and

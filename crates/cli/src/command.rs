@@ -2,7 +2,7 @@
 
 use crate::arguments::{Arguments, Command};
 use crate::environment::Environment;
-use crate::{check, explain, lab, manual, run};
+use crate::{check, connect, explain, lab, manual, proxy, run};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 /// Could not do what was asked.
@@ -32,6 +32,8 @@ fn dispatch(environment: &mut Environment<'_>) -> anyhow::Result<u8> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments, environment),
         Command::Lab(arguments) => lab::run(*arguments, environment),
+        Command::Connect(arguments) => connect::run(&arguments, environment),
+        Command::Proxy(arguments) => proxy::run(*arguments, environment),
         Command::Run(arguments) => run::run(arguments, environment),
         Command::Explain(arguments) => explain::run(&arguments, environment),
         Command::Completions { shell } => manual::completions(shell, environment),

@@ -47,7 +47,7 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 /// An address, with a port if it is not 53.
-pub(super) fn dns_server(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn dns_server(text: &str) -> Result<SocketAddr, String> {
     let bare = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
