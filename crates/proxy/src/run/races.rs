@@ -57,6 +57,36 @@ pub(crate) struct Race {
     pub(crate) attempts: Vec<Attempt>,
 }
 
+impl Race {
+    /// The attempt that got through.
+    pub(crate) fn connected(&self) -> Option<&Attempt> {
+        let mut attempts = self.attempts.iter();
+        attempts.find(|it| it.outcome == Outcome::Connected)
+    }
+
+    /// Whether the program went on to an address that we do not watch.
+    pub(crate) fn fell_back(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|it| it.outcome == Outcome::PassedOn)
+    }
+
+    /// When the program will have done nothing for too long; as long as an attempt is pending, never.
+    fn idle_at(&self) -> Option<Duration> {
+        let pending = self
+            .attempts
+            .iter()
+            .any(|it| it.outcome == Outcome::Pending);
+        let last = self.attempts.iter().map(|it| it.ended).max();
+        last.map(|last| if pending { Duration::MAX } else { last + IDLE })
+    }
+
+    fn is_over(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.all(|it| it.outcome != Outcome::Pending)
+            && (self.connected().is_some() || self.fell_back())
+    }
+}
+
 /// An attempt of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -140,7 +170,7 @@ impl Races {
             attempt.ended = now;
             attempt.outcome = outcome;
         }
-        if matches!(outcome, Outcome::Connected | Outcome::PassedOn) {
+        if race.is_over() {
             self.over.extend(self.open.remove(&place.race));
         }
     }
@@ -153,17 +183,27 @@ impl Races {
         address: SocketAddr,
         now: Duration,
     ) {
-        let continues = self.open.values().any(|race| {
+        let continued = self.open.iter_mut().rev().find(|(_, race)| {
             race.process == process
                 && race.name.as_deref() == name
+                && race.attempts.len() < ATTEMPTS
                 && race
                     .attempts
                     .last()
                     .is_some_and(|it| it.address.port() == address.port())
         });
-        if continues {
-            let place = self.begin(process, name, address, now);
-            self.end(place, Outcome::PassedOn, now);
+        // Also while an attempt is pending: programs with a fallback of their own try the other family meanwhile.
+        if let Some((number, race)) = continued {
+            race.attempts.push(Attempt {
+                address,
+                started: now,
+                ended: now,
+                outcome: Outcome::PassedOn,
+            });
+            if race.is_over() {
+                let number = *number;
+                self.over.extend(self.open.remove(&number));
+            }
         }
     }
 
@@ -174,11 +214,7 @@ impl Races {
 
     /// Closes the races in which nothing happens any more; all of them, if everything ends.
     pub(crate) fn close(&mut self, now: Duration, everything: bool) {
-        let idle = |race: &Race| {
-            race.attempts
-                .last()
-                .is_none_or(|it| it.outcome != Outcome::Pending && it.ended + IDLE <= now)
-        };
+        let idle = |race: &Race| race.idle_at().is_none_or(|at| at <= now);
         let closing: Vec<u64> = self
             .open
             .iter()
@@ -192,10 +228,8 @@ impl Races {
 
     /// When [`Self::close`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Duration> {
-        let last = self.open.values().filter_map(|race| race.attempts.last());
-        last.filter(|it| it.outcome != Outcome::Pending)
-            .map(|it| it.ended + IDLE)
-            .min()
+        let idle = self.open.values().filter_map(Race::idle_at).min();
+        idle.filter(|at| *at != Duration::MAX)
     }
 
     /// A race that is over; call until `None`.
@@ -251,6 +285,18 @@ mod tests {
         races.end(first, Outcome::Connected, ms(21));
         assert_eq!(races.poll_over().unwrap().attempts.len(), 1);
         assert_eq!(races.poll_over().unwrap().attempts.len(), 1);
+    }
+
+    #[test]
+    fn an_attempt_of_the_other_family_meanwhile_belongs_to_the_race() {
+        let mut races = Races::default();
+        let first = races.begin(1, Some("x"), to(SIX), ms(0));
+        races.passed_on(1, Some("x"), to(FOUR), ms(200));
+        assert_eq!(races.poll_over(), None, "the first is still being tried");
+        races.end(first, Outcome::GivenUp, ms(250));
+        let race = races.poll_over().unwrap();
+        assert_eq!(outcomes(&race), [Outcome::GivenUp, Outcome::PassedOn]);
+        assert!(race.fell_back() && race.connected().is_none());
     }
 
     #[test]

@@ -143,25 +143,29 @@ impl Report {
     /// A race is over.
     pub(crate) fn race(&mut self, race: &Race, program: &str) {
         let attempts: Vec<AttemptLine> = race.attempts.iter().map(AttemptLine::of).collect();
-        let (Some(first), Some(last)) = (race.attempts.first(), race.attempts.last()) else {
+        let first = race.attempts.iter().map(|it| it.started).min();
+        let last = race.attempts.iter().map(|it| it.ended).max();
+        let (Some(first), Some(last)) = (first, last) else {
             return;
         };
-        let winner = (last.outcome == Outcome::Connected).then(|| Winner {
-            address: last.address,
-            family: family(last.address),
+        let winner = race.connected().map(|attempt| Winner {
+            address: attempt.address,
+            family: family(attempt.address),
         });
         self.write(Line::Race {
             process: race.process,
             program,
             name: race.name.as_deref(),
-            outcome: match last.outcome {
-                Outcome::Connected => "connected",
-                Outcome::PassedOn => "fell-back",
-                _ => "failed",
+            outcome: if winner.is_some() {
+                "connected"
+            } else if race.fell_back() {
+                "fell-back"
+            } else {
+                "failed"
             },
             winner,
-            started_seconds: first.started.as_secs_f64(),
-            elapsed_seconds: last.ended.saturating_sub(first.started).as_secs_f64(),
+            started_seconds: first.as_secs_f64(),
+            elapsed_seconds: last.saturating_sub(first).as_secs_f64(),
             attempts,
         });
     }
