@@ -31,8 +31,8 @@
 //!   silently](RaceReport::silent_failure).
 //! - Dropping a dial closes its sockets. A dial is one future and spawns no task.
 //!
-//! The machine that decides is [`twinstack_race`]; this crate gives it a clock, sockets and a resolver. It needs a tokio
-//! runtime with its timer and I/O, and a Unix (the socket options marked so, and the watchdog, Linux).
+//! The machine that decides is [`twinstack_race`]; this crate gives it a clock, sockets and a resolver. It needs Linux, and a
+//! tokio runtime with its timer and I/O.
 //!
 //! ## Features
 //!

@@ -85,6 +85,9 @@ impl Dialer {
     /// Connects over QUIC or TLS, whichever is through first, in the order that the target's
     /// [offers](twinstack_race::Target::https) and its HTTPS records ask for.
     ///
+    /// QUIC is tried where an HTTPS record offers it, which takes a resolver with the feature `dns`; a caller who knows from
+    /// elsewhere (an `Alt-Svc` header) clears [`Offer::needs_record`](twinstack_race::Offer::needs_record).
+    ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
     /// use twinstack_dial::race::{Host, Target};

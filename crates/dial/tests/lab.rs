@@ -262,7 +262,8 @@ fn client(resolver: &str, what: &str) -> ExitCode {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 let body = [&b"Content-Length: 100000\r\n\r\n"[..], &[b'x'; 20_000]].concat();
                 connection.stream.write_all(&body).await.unwrap();
-                let fault = Watchdog::default().watch(&connection.stream);
+                let watchdog = Watchdog::default();
+                let fault = watchdog.watch(&connection.stream);
                 let fault = tokio::time::timeout(Duration::from_secs(10), fault)
                     .await
                     .unwrap()

@@ -41,7 +41,7 @@ async fn until(what: &str, check: impl Fn() -> bool) {
 
 /// 1,000 names whose AAAA question is stuck for 10 s, as by the C library's resolver, all dialled at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_stuck_aaaa_questions_delay_nobodys_a() {
+async fn a9_a_thousand_stuck_aaaa_questions_delay_nobodys_a() {
     let _turn = TURN.lock().await;
     let (port, _guard) = listener(&[Ipv4Addr::LOCALHOST.into()]).await;
     let resolver = Resolver::blocking(|name, family| match family {

@@ -88,7 +88,7 @@ async fn each_type_is_a_question_of_its_own_and_is_kept() {
 }
 
 #[tokio::test]
-async fn a_silent_server_costs_the_stagger_once() {
+async fn a7_a_silent_server_costs_the_stagger_once() {
     let (silent, silently_asked) = server(|_| None);
     let (good, _) = server(|_| records(&["w.test. 60 IN A 192.0.2.1"]));
     let resolver = DnsResolver::servers([silent, good]).unwrap();
