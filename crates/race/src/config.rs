@@ -20,6 +20,7 @@ pub const LINGER: Duration = Duration::from_secs(1);
 
 /// How a race is run.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     /// B3: how long a positive address answer waits for the preferred family and for service records.
     pub resolution_delay: Duration,
@@ -115,7 +116,7 @@ impl Default for Config {
             names: 8,
             query_deadline: Some(Duration::from_secs(10)),
             attempt_deadline: Some(Duration::from_secs(20)),
-            overall_deadline: Some(Duration::from_secs(60)),
+            overall_deadline: Some(Duration::from_mins(1)),
             linger: LINGER,
         }
     }

@@ -61,7 +61,8 @@ impl fmt::Display for Alpn {
     /// Letters as they are, other bytes as `\xNN`; so too what would end a word of the text form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for &byte in self.as_bytes() {
-            if byte.is_ascii_graphic() && !matches!(byte, b',' | b'=' | b'?' | b'|' | b'\\' | b'"') {
+            if byte.is_ascii_graphic() && !matches!(byte, b',' | b'=' | b'?' | b'|' | b'\\' | b'"')
+            {
                 write!(f, "{}", char::from(byte))?;
             } else {
                 write!(f, "\\x{byte:02x}")?;

@@ -64,8 +64,7 @@ impl Knowledge {
     }
 
     pub(crate) fn about(&mut self, address: IpAddr, network: &Network, config: &Config) -> Fact {
-        let looked_up =
-            |fact: &&Fact| fact.address == address && fact.network == self.changes;
+        let looked_up = |fact: &&Fact| fact.address == address && fact.network == self.changes;
         if let Some(fact) = self.facts.iter().find(looked_up) {
             return *fact;
         }

@@ -159,7 +159,11 @@ impl List {
         self.groups.clear();
         let scope = match known.target.host {
             Host::Address { address, scope } => {
-                let origin = Origin { name: None, service: None, gone: false };
+                let origin = Origin {
+                    name: None,
+                    service: None,
+                    gone: false,
+                };
                 self.add(known, knowledge, [address], origin);
                 self.group(0, known.target.port, without_record(&known.target.offers));
                 scope
@@ -214,7 +218,9 @@ impl List {
         for index in 0..self.entries.len() {
             let entry = self.entries[index];
             let gone = |entry: &Entry| {
-                self.destinations.get(entry.destination).is_some_and(|found| found.gone)
+                self.destinations
+                    .get(entry.destination)
+                    .is_some_and(|found| found.gone)
             };
             let repeated = self.entries[..kept].iter().any(|other| {
                 (other.address, other.protocol) == (entry.address, entry.protocol) && !gone(other)
@@ -237,7 +243,11 @@ impl List {
                 continue;
             }
             let start = self.destinations.len();
-            let origin = Origin { name: Some(name), service: Some(index), gone: false };
+            let origin = Origin {
+                name: Some(name),
+                service: Some(index),
+                gone: false,
+            };
             self.add_tried(known, knowledge, entry, origin);
             for family in [Family::V6, Family::V4] {
                 let answers = entry.slot(family).addresses().iter().copied();
@@ -276,13 +286,21 @@ impl List {
             return;
         }
         let start = self.destinations.len();
-        let origin = Origin { name: Some(0), service: None, gone: false };
+        let origin = Origin {
+            name: Some(0),
+            service: None,
+            gone: false,
+        };
         self.add_tried(known, knowledge, entry, origin);
         for family in [Family::V6, Family::V4] {
             let answers = entry.slot(family).addresses().iter().copied();
             self.add(known, knowledge, answers, origin);
         }
-        self.group(start, known.target.port, without_record(&known.target.offers));
+        self.group(
+            start,
+            known.target.port,
+            without_record(&known.target.offers),
+        );
     }
 
     /// Adds what was tried of a name, as if it were gone: what is still there is added once more.
@@ -293,13 +311,28 @@ impl List {
         entry: &NameEntry,
         origin: Origin,
     ) {
-        let of_name =
-            |attempt: &&Attempt| attempt.endpoint.name.as_ref().is_some_and(|n| *n == entry.name);
+        let of_name = |attempt: &&Attempt| {
+            attempt
+                .endpoint
+                .name
+                .as_ref()
+                .is_some_and(|n| *n == entry.name)
+        };
         let tried = known.tried.iter().filter(of_name).map(|attempt| {
             let endpoint = &attempt.endpoint;
-            endpoint.translated.map_or(endpoint.address.ip(), IpAddr::V4)
+            endpoint
+                .translated
+                .map_or_else(|| endpoint.address.ip(), IpAddr::V4)
         });
-        self.add(known, knowledge, tried, Origin { gone: true, ..origin });
+        self.add(
+            known,
+            knowledge,
+            tried,
+            Origin {
+                gone: true,
+                ..origin
+            },
+        );
     }
 
     /// Adds addresses, as they are to be dialled on this network (N3, N4).
@@ -310,12 +343,15 @@ impl List {
         addresses: impl IntoIterator<Item = IpAddr>,
         origin: Origin,
     ) {
-        let Origin { name, service, gone } = origin;
+        let Origin {
+            name,
+            service,
+            gone,
+        } = origin;
         let literal = name.is_none();
         for address in addresses {
-            let (address, translated) = match dialled(known.network, address, literal) {
-                Some(dialled) => dialled,
-                None => continue,
+            let Some((address, translated)) = dialled(known.network, address, literal) else {
+                continue;
             };
             let fact = knowledge.about(address, known.network, known.config);
             // N3: a translated address is an IPv4 address to the sorting rules too.
@@ -327,7 +363,15 @@ impl List {
                 (Some(_), true) => Class::Silent,
                 (Some(_), false) => Class::Usable,
             };
-            let destination = Destination { address, translated, rank, class, name, service, gone };
+            let destination = Destination {
+                address,
+                translated,
+                rank,
+                class,
+                name,
+                service,
+                gone,
+            };
             self.destinations.push(destination);
         }
     }
@@ -346,13 +390,15 @@ impl List {
         for index in start..self.destinations.len() {
             let destination = self.destinations[index];
             let seen = &mut self.destinations[start..unique];
-            match seen.iter_mut().find(|seen| seen.address == destination.address) {
+            if let Some(seen) = seen
+                .iter_mut()
+                .find(|seen| seen.address == destination.address)
+            {
                 // Tried, and still there.
-                Some(seen) => seen.gone &= destination.gone,
-                None => {
-                    self.destinations[unique] = destination;
-                    unique += 1;
-                }
+                seen.gone &= destination.gone;
+            } else {
+                self.destinations[unique] = destination;
+                unique += 1;
             }
         }
         self.destinations.truncate(unique);
@@ -366,7 +412,10 @@ impl List {
     /// The first entry that may be tried and was not.
     pub(crate) fn untried(&self, tried: &[Attempt]) -> Option<usize> {
         self.entries.iter().position(|entry| {
-            let gone = self.destinations.get(entry.destination).is_none_or(|found| found.gone);
+            let gone = self
+                .destinations
+                .get(entry.destination)
+                .is_none_or(|found| found.gone);
             let before = |attempt: &Attempt| {
                 let endpoint = &attempt.endpoint;
                 (endpoint.address, endpoint.protocol) == (entry.address, entry.protocol)

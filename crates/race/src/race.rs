@@ -214,7 +214,9 @@ impl Race {
 
     /// The network is another one, or more is known of it.
     fn move_to(&mut self, network: Network, now: Instant) {
-        if network.context != self.network.context {
+        if network.context == self.network.context {
+            self.knowledge.routes_changed();
+        } else {
             // Whatever ran, ran on addresses that are gone; whatever was learned is another network's (C9, N6).
             self.cancel_running(|_| CancelReason::NetworkChange, now);
             self.resolve.start_over(&mut self.outbox);
@@ -223,8 +225,6 @@ impl Race {
             self.retries.clear();
             self.pace.start_over();
             self.first_address = None;
-        } else {
-            self.knowledge.routes_changed();
         }
         self.network = network;
         self.resolve.changed = true;
@@ -482,7 +482,7 @@ impl Race {
     fn schedule(&mut self) {
         let mut timers = Timers::default();
         if let Some((at, _)) = &self.outcome {
-            let waits = self.resolve.is_waiting();
+            let waits = self.resolve.has_open();
             timers.set(
                 Timer::Linger,
                 Some(*at + self.config.linger).filter(|_| waits),

@@ -210,10 +210,10 @@ impl Resolve {
             Service::Https => QueryType::Https,
             Service::Svcb { .. } => QueryType::Svcb,
         };
-        if !self.services.asked {
-            self.services.asked = true;
+        if !self.services.is_asked() {
             match service_name(host, scene.target) {
                 Some(name) => {
+                    self.services.ask(&name);
                     self.query(name, kind, Purpose::First, About::Service, now, outbox);
                 }
                 // `Race::new` has refused such a target.
@@ -222,6 +222,7 @@ impl Resolve {
         }
         // B7: an alias is followed; nothing counts as received before its end is.
         if let Some(alias) = self.services.follow.take() {
+            self.services.ask(&alias);
             self.query(alias, kind, Purpose::First, About::Service, now, outbox);
         }
     }
@@ -358,7 +359,7 @@ impl Resolve {
             Some(ttl) => Some(now + ttl.max(SHORTEST_LIFE)),
             None => None,
         };
-        let about = query.about;
+        let (about, name) = (query.about, query.name.clone());
         self.protected |= answer.protected;
         match about {
             About::Address { name, family } => {
@@ -374,8 +375,7 @@ impl Resolve {
                 }
             }
             About::Service => {
-                self.services
-                    .take(scene, &self.names, &self.queries, id, answer);
+                self.services.take(scene, &name, answer);
                 self.changed = true;
             }
             About::Prefix64 => {
@@ -411,6 +411,7 @@ impl Resolve {
         query.end = QueryEnd::Failed(error);
         // What a failed refresh was to replace stays.
         let (about, refresh) = (query.about, query.purpose == Purpose::Refresh);
+        let service = query.name.clone();
         match about {
             About::Address { name, family } if !refresh => {
                 if let Some(entry) = self.names.get_mut(name) {
@@ -421,7 +422,7 @@ impl Resolve {
                 }
             }
             About::Service if !refresh => {
-                self.services.fail(scene);
+                self.services.fail(scene, &service);
                 self.changed = true;
             }
             About::Prefix64 => {
@@ -509,8 +510,14 @@ impl Resolve {
         self.changed = true;
     }
 
+    /// A question is open.
+    pub(crate) fn has_open(&self) -> bool {
+        self.queries.iter().any(Query::is_open)
+    }
+
+    /// More may become known.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.queries.iter().any(Query::is_open) || self.services.follow.is_some()
+        self.has_open() || self.services.follow.is_some()
     }
 
     /// When the next open question has been open for `limit`.

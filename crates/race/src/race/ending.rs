@@ -62,7 +62,12 @@ impl Race {
         } else if !self.network.ipv4 && !self.network.ipv6 {
             FailureReason::NoNetwork
         } else if names.is_empty() || slots.clone().any(|slot| !slot.addresses().is_empty()) {
-            let closed = self.resolve.services.entries.iter().any(|service| service.offers == 0);
+            let closed = self
+                .resolve
+                .services
+                .entries
+                .iter()
+                .any(|service| service.offers == 0);
             if closed || without_record(&self.target.offers) == 0 {
                 FailureReason::NoCommonProtocol
             } else {
@@ -93,7 +98,11 @@ impl Race {
         let winner = self.attempts.get(*attempt)?;
         let took = winner.end.as_ref().map(|(at, _)| *at - winner.started)?;
         let family = winner.endpoint.family().other();
-        let others = || self.attempts().iter().filter(|other| other.endpoint.family() == family);
+        let others = || {
+            self.attempts()
+                .iter()
+                .filter(|other| other.endpoint.family() == family)
+        };
         let heard = |other: &Attempt| {
             let failed = matches!(
                 &other.end,
@@ -104,7 +113,8 @@ impl Race {
         let waited = |other: &Attempt| {
             let waited = other.end.as_ref().map(|(at, _)| *at - other.started);
             other.id < winner.id
-                && waited.is_some_and(|time| time > took && time >= self.config.minimum_attempt_delay)
+                && waited
+                    .is_some_and(|time| time > took && time >= self.config.minimum_attempt_delay)
         };
         (others().any(waited) && !others().any(heard)).then_some(family)
     }

@@ -41,7 +41,11 @@ impl Race {
             known.any(|fact| fact.memory.silent)
         };
         self.resolve.is_waiting()
-            && self.list.entries.iter().all(|entry| silent(entry.address.ip()))
+            && self
+                .list
+                .entries
+                .iter()
+                .all(|entry| silent(entry.address.ip()))
     }
 
     /// Nothing may start, however long it takes.

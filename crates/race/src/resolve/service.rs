@@ -1,12 +1,13 @@
 //! Service records: which of them can be used, and for what (RFC 9460).
 
-use super::{About, NameEntry, Query, Scene};
-use crate::answer::{Answer, AnswerData, Purpose, QueryId, ServiceRecord};
+use super::Scene;
+use crate::answer::{Answer, AnswerData, ServiceRecord};
 use crate::chance::draw;
 use crate::config::EchUse;
 use crate::endpoint::{Alpn, Ech, Protocol};
 use crate::name::Name;
 use crate::target::{Offer, Service};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -14,12 +15,16 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// How many service records of an answer are looked at.
 const MAX_SERVICES: usize = 32;
 /// How many aliases are followed, one after the other (RFC 9460, section 3: chains are to be limited).
-const MAX_ALIASES: u8 = 8;
+const MAX_ALIASES: usize = 8;
 
 /// What is known of the services of the target.
+///
+/// The answers are kept by name, and everything else is worked out from them: so that the order in which they came in
+/// cannot matter.
 #[derive(Debug, Default)]
 pub(crate) struct Services {
-    pub(crate) asked: bool,
+    /// The names that were asked for, that of the target first.
+    links: Vec<Link>,
     /// There was an answer, or there will be none.
     pub(crate) settled: bool,
     /// The question failed: nothing is known, not even that there is nothing (F2).
@@ -30,7 +35,21 @@ pub(crate) struct Services {
     pub(crate) alias: Option<Name>,
     /// The name of service records that has to be asked for next (B7).
     pub(crate) follow: Option<Name>,
-    aliases: u8,
+}
+
+/// A name that was asked for service records.
+#[derive(Debug)]
+struct Link {
+    name: Name,
+    known: Known,
+}
+
+/// What is known of a name's service records.
+#[derive(Debug)]
+enum Known {
+    Nothing,
+    Records(Arc<[ServiceRecord]>),
+    Failed,
 }
 
 /// A service that the caller can use, or one that forbids the addresses of its name to it.
@@ -49,57 +68,83 @@ pub(crate) struct ServiceEntry {
 }
 
 impl Services {
-    /// Takes an answer about services.
-    pub(super) fn take(
-        &mut self,
-        scene: Scene<'_>,
-        names: &[NameEntry],
-        queries: &[Query],
-        id: QueryId,
-        answer: &Answer,
-    ) {
-        let asked = usize::try_from(id.0)
-            .ok()
-            .and_then(|number| number.checked_sub(1))
-            .and_then(|index| queries.get(index));
-        let records: &[ServiceRecord] = match &answer.data {
-            AnswerData::Services(records) => records.get(..MAX_SERVICES).unwrap_or(records),
-            _ => &[],
-        };
-        // RFC 9460, section 2.4.1: with an alias among the records, the others are ignored; of several, any will do.
-        let alias = records
-            .iter()
-            .filter(|record| record.is_alias())
-            // Section 2.5.1: an alias to "." says that there is no service, which is no reason not to try.
-            .filter_map(|record| record.target.as_ref())
-            .min_by_key(|name| draw(scene.seed, name.bare().as_bytes(), 0));
-        if let Some(alias) = alias {
-            let refreshed = asked.is_some_and(|query| query.purpose == Purpose::Refresh);
-            if refreshed && self.alias.as_ref() == Some(alias) {
-                return;
-            }
-            let seen = queries
-                .iter()
-                .any(|query| query.about == About::Service && query.name == *alias);
-            let room =
-                names.len() < scene.config.names || names.iter().any(|entry| entry.name == *alias);
-            if !seen && room && self.aliases < MAX_ALIASES {
-                self.aliases += 1;
-                self.alias = Some(alias.clone());
-                self.follow = Some(alias.clone());
-                self.settled = false;
-                self.entries.clear();
-                return;
-            }
+    /// Whether anything was asked.
+    pub(crate) const fn is_asked(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// `name` is being asked for.
+    pub(super) fn ask(&mut self, name: &Name) {
+        self.follow = None;
+        if self.link(name).is_none() {
+            self.links.push(Link {
+                name: name.clone(),
+                known: Known::Nothing,
+            });
         }
+    }
+
+    fn link(&mut self, name: &Name) -> Option<&mut Link> {
+        self.links.iter_mut().find(|link| link.name == *name)
+    }
+
+    /// Takes the answer for `name`.
+    pub(super) fn take(&mut self, scene: Scene<'_>, name: &Name, answer: &Answer) {
+        if let Some(link) = self.link(name) {
+            link.known = Known::Records(match &answer.data {
+                AnswerData::Services(records) => Arc::clone(records),
+                _ => Vec::new().into(),
+            });
+        }
+        self.work_out(scene);
+    }
+
+    /// The question for `name` failed.
+    pub(super) fn fail(&mut self, scene: Scene<'_>, name: &Name) {
+        if let Some(link) = self.link(name) {
+            link.known = Known::Failed;
+        }
+        self.work_out(scene);
+    }
+
+    /// Follows the aliases, and makes the services of what is at their end.
+    fn work_out(&mut self, scene: Scene<'_>) {
+        (self.settled, self.failed, self.alias, self.follow) = (false, false, None, None);
         self.entries.clear();
+        let Some(mut at) = self.links.first() else {
+            return;
+        };
+        let mut seen = Vec::new();
+        let records = loop {
+            seen.push(&at.name);
+            let records = match &at.known {
+                Known::Nothing => return,
+                Known::Failed => {
+                    self.failed = true;
+                    break &[][..];
+                }
+                Known::Records(records) => records.get(..MAX_SERVICES).unwrap_or(records),
+            };
+            let Some(alias) = alias(scene, records) else {
+                break records;
+            };
+            let limit = MAX_ALIASES.min(scene.config.names.saturating_sub(1));
+            if seen.contains(&alias) || seen.len() > limit {
+                break records;
+            }
+            self.alias = Some(alias.clone());
+            match self.links.iter().find(|link| link.name == *alias) {
+                Some(link) => at = link,
+                None => {
+                    self.follow = Some(alias.clone());
+                    return;
+                }
+            }
+        };
         self.settled = true;
-        self.failed = false;
-        if let Some(query) = asked {
-            let usable = records.iter().filter(|record| !record.is_alias());
-            self.entries
-                .extend(usable.filter_map(|record| entry(scene, &query.name, record)));
-        }
+        let usable = records.iter().filter(|record| !record.is_alias());
+        self.entries
+            .extend(usable.filter_map(|record| entry(scene, &at.name, record)));
         if self.entries.is_empty() {
             self.end_of_alias(scene);
         }
@@ -127,13 +172,6 @@ impl Services {
         }
     }
 
-    /// The question failed.
-    pub(super) fn fail(&mut self, scene: Scene<'_>) {
-        self.settled = true;
-        self.failed = true;
-        self.end_of_alias(scene);
-    }
-
     /// The services that are to be tried before all others: every one of the best priority.
     pub(crate) fn best(&self) -> impl Iterator<Item = &ServiceEntry> {
         let usable = || self.entries.iter().filter(|entry| entry.offers != 0);
@@ -142,6 +180,14 @@ impl Services {
             .map(|entry| (entry.priority, entry.ech.is_some()));
         usable().take_while(move |entry| Some((entry.priority, entry.ech.is_some())) == best)
     }
+}
+
+/// RFC 9460, section 2.4.1: with an alias among the records, the others are ignored; of several, any will do.
+fn alias<'a>(scene: Scene<'_>, records: &'a [ServiceRecord]) -> Option<&'a Name> {
+    let aliases = records.iter().filter(|record| record.is_alias());
+    // Section 2.5.1: an alias to "." says that there is no service, which is no reason not to try.
+    let names = aliases.filter_map(|record| record.target.as_ref());
+    names.min_by_key(|name| draw(scene.seed, name.bare().as_bytes(), 0))
 }
 
 /// What a record means to the caller; `None` when it has to be ignored.

@@ -111,7 +111,12 @@ fn target(scan: &mut Scan<'_>) -> Result<Target, ParseError> {
         None => Host::parse(word.text).map_err(|error| word.error(Problem::Name(error)))?,
     };
     let port = scan.word("a port")?.parse("a port")?;
-    let mut target = Target { host, port, offers: Vec::new(), service: Service::None };
+    let mut target = Target {
+        host,
+        port,
+        offers: Vec::new(),
+        service: Service::None,
+    };
     while let Some(word) = scan.next() {
         if word.text == "https" {
             let https = Target::https(target.host.clone(), port);
@@ -129,7 +134,10 @@ fn target(scan: &mut Scan<'_>) -> Result<Target, ParseError> {
 }
 
 fn offer(word: Word<'_>) -> Result<Offer, ParseError> {
-    let bare = Word { text: word.text.strip_suffix('?').unwrap_or(word.text), ..word };
+    let bare = Word {
+        text: word.text.strip_suffix('?').unwrap_or(word.text),
+        ..word
+    };
     let needs_record = bare.text.len() < word.text.len();
     let (protocol, ids) = match bare.text.split_once(':') {
         Some((protocol, ids)) => (protocol, Some(ids)),
@@ -145,7 +153,11 @@ fn offer(word: Word<'_>) -> Result<Offer, ParseError> {
         Some(ids) => alpns(Word { text: ids, ..word })?,
         None => Vec::new().into(),
     };
-    Ok(Offer { protocol, alpn, needs_record })
+    Ok(Offer {
+        protocol,
+        alpn,
+        needs_record,
+    })
 }
 
 fn service(word: Word<'_>) -> Result<Service, ParseError> {
@@ -156,7 +168,9 @@ fn service(word: Word<'_>) -> Result<Service, ParseError> {
         (Some("https"), None, None, None) => Ok(Service::Https),
         (Some("svcb"), Some(scheme), Some(port), ids) => Ok(Service::Svcb {
             scheme: Name::new(scheme).map_err(|error| value.error(Problem::Name(error)))?,
-            default_port: port.parse().map_err(|_| value.unknown("a scheme and its port"))?,
+            default_port: port
+                .parse()
+                .map_err(|_| value.unknown("a scheme and its port"))?,
             default_alpn: match ids {
                 Some(ids) => alpns(Word { text: ids, ..value })?,
                 None => Vec::new().into(),
@@ -167,8 +181,10 @@ fn service(word: Word<'_>) -> Result<Service, ParseError> {
 }
 
 pub(super) fn alpns(word: Word<'_>) -> Result<Alpns, ParseError> {
-    let ids: Result<Vec<Alpn>, ParseError> =
-        word.list().map(|word| Ok(Alpn::new(&word.bytes()?))).collect();
+    let ids: Result<Vec<Alpn>, ParseError> = word
+        .list()
+        .map(|word| Ok(Alpn::new(&word.bytes()?)))
+        .collect();
     Ok(ids?.into())
 }
 
@@ -177,7 +193,11 @@ fn flag(word: Word<'_>) -> Result<bool, ParseError> {
 }
 
 fn limit(word: Word<'_>) -> Result<Option<Duration>, ParseError> {
-    if word.text == "none" { Ok(None) } else { word.millis().map(Some) }
+    if word.text == "none" {
+        Ok(None)
+    } else {
+        word.millis().map(Some)
+    }
 }
 
 fn setting(config: &mut Config, word: Word<'_>) -> Result<(), ParseError> {
@@ -234,7 +254,10 @@ fn setting(config: &mut Config, word: Word<'_>) -> Result<(), ParseError> {
 fn policy(scan: &mut Scan<'_>) -> Result<Policy, ParseError> {
     let word = scan.word("a prefix")?;
     let wanted = "a prefix with its length";
-    let (prefix, length) = word.text.split_once('/').ok_or_else(|| word.unknown(wanted))?;
+    let (prefix, length) = word
+        .text
+        .split_once('/')
+        .ok_or_else(|| word.unknown(wanted))?;
     Ok(Policy {
         prefix: prefix.parse().map_err(|_| word.unknown(wanted))?,
         length: length.parse().map_err(|_| word.unknown(wanted))?,
@@ -244,8 +267,13 @@ fn policy(scan: &mut Scan<'_>) -> Result<Policy, ParseError> {
 }
 
 pub(super) fn network(scan: &mut Scan<'_>) -> Result<Network, ParseError> {
-    let mut network =
-        Network { ipv4: false, ipv6: false, nat64: None, protected_dns: false, context: 0 };
+    let mut network = Network {
+        ipv4: false,
+        ipv6: false,
+        nat64: None,
+        protected_dns: false,
+        context: 0,
+    };
     let mut clat = false;
     while let Some(word) = scan.next() {
         match word.key() {
@@ -260,14 +288,18 @@ pub(super) fn network(scan: &mut Scan<'_>) -> Result<Network, ParseError> {
             ("nat64", Some(value)) => {
                 let prefixes: Result<Vec<Prefix64>, ParseError> = value
                     .list()
-                    .map(|word| word.text.parse().map_err(|error| word.error(Problem::Prefix(error))))
+                    .map(|word| {
+                        word.text
+                            .parse()
+                            .map_err(|error| word.error(Problem::Prefix(error)))
+                    })
                     .collect();
                 network.nat64 = Some(Nat64::new(prefixes?));
             }
             _ => {
-                return Err(word.unknown(
-                    "`ipv6`, `ipv4`, `nat64=`, `clat`, `protected` or `context=`",
-                ));
+                return Err(
+                    word.unknown("`ipv6`, `ipv4`, `nat64=`, `clat`, `protected` or `context=`")
+                );
             }
         }
     }
@@ -291,11 +323,16 @@ fn fact(scan: &mut Scan<'_>) -> Result<Fact, ParseError> {
             (("network", Some(value)), _) => network = value.parse("a number")?,
             (("source", Some(value)), source) => {
                 let wanted = "an address with the length of its prefix";
-                let (address, length) =
-                    value.text.split_once('/').ok_or_else(|| value.unknown(wanted))?;
+                let (address, length) = value
+                    .text
+                    .split_once('/')
+                    .ok_or_else(|| value.unknown(wanted))?;
                 let address = address.parse().map_err(|_| value.unknown(wanted))?;
                 let prefix_length = length.parse().map_err(|_| value.unknown(wanted))?;
-                *source = Some(Source { prefix_length, ..Source::new(address) });
+                *source = Some(Source {
+                    prefix_length,
+                    ..Source::new(address)
+                });
             }
             (("deprecated", None), Some(source)) => source.deprecated = true,
             (("encapsulated", None), Some(source)) => source.interface = Interface::Encapsulated,
@@ -315,5 +352,11 @@ fn fact(scan: &mut Scan<'_>) -> Result<Fact, ParseError> {
             }
         }
     }
-    Ok(Fact { network, address, source, memory, attempt_delay })
+    Ok(Fact {
+        network,
+        address,
+        source,
+        memory,
+        attempt_delay,
+    })
 }

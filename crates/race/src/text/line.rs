@@ -17,7 +17,12 @@ use core::time::Duration;
 pub(super) fn parse(scan: &mut Scan<'_>, draft: &Draft) -> Result<Line, ParseError> {
     let time = scan.word("a time")?;
     let number = time.text.strip_prefix('+').unwrap_or(time.text);
-    let at = Word { text: number, column: time.column + 1, ..time }.millis()?;
+    let at = Word {
+        text: number,
+        column: time.column + 1,
+        ..time
+    }
+    .millis()?;
     if draft.lines.last().is_some_and(|before| before.at > at) {
         return Err(time.error(Problem::TimeGoesBack));
     }
@@ -26,24 +31,42 @@ pub(super) fn parse(scan: &mut Scan<'_>, draft: &Draft) -> Result<Line, ParseErr
     let input = match verb.text {
         "answer" => {
             let query = query_id(scan)?;
-            Input::Answer { query, answer: answer(scan, query, draft)? }
+            Input::Answer {
+                query,
+                answer: answer(scan, query, draft)?,
+            }
         }
         "changed" => {
             let query = query_id(scan)?;
-            Input::Changed { query, answer: answer(scan, query, draft)? }
+            Input::Changed {
+                query,
+                answer: answer(scan, query, draft)?,
+            }
         }
         "query-failed" => {
             let query = query_id(scan)?;
             let kind = query_error(scan.word("the kind of failure")?)?;
-            Input::QueryFailed { query, error: QueryError::new(kind, &scan.quoted()?) }
+            Input::QueryFailed {
+                query,
+                error: QueryError::new(kind, &scan.quoted()?),
+            }
         }
-        "expired" => Input::Expired { query: query_id(scan)? },
-        "progress" => Input::Progress { attempt: attempt_id(scan)? },
-        "succeeded" => Input::Succeeded { attempt: attempt_id(scan)? },
+        "expired" => Input::Expired {
+            query: query_id(scan)?,
+        },
+        "progress" => Input::Progress {
+            attempt: attempt_id(scan)?,
+        },
+        "succeeded" => Input::Succeeded {
+            attempt: attempt_id(scan)?,
+        },
         "failed" => {
             let attempt = attempt_id(scan)?;
             let kind = attempt_error(scan.word("the kind of failure")?)?;
-            Input::Failed { attempt, error: AttemptError::new(kind, &scan.quoted()?) }
+            Input::Failed {
+                attempt,
+                error: AttemptError::new(kind, &scan.quoted()?),
+            }
         }
         "ech-rejected" => {
             let attempt = attempt_id(scan)?;
@@ -61,11 +84,19 @@ pub(super) fn parse(scan: &mut Scan<'_>, draft: &Draft) -> Result<Line, ParseErr
             output(verb, scan)?;
             let words: Vec<&str> = before.split_whitespace().collect();
             let what = Said::Out(words.join(" ").into());
-            return Ok(Line { number: scan.line(), at, what });
+            return Ok(Line {
+                number: scan.line(),
+                at,
+                what,
+            });
         }
     };
     scan.end()?;
-    Ok(Line { number: scan.line(), at, what: Said::In(input) })
+    Ok(Line {
+        number: scan.line(),
+        at,
+        what: Said::In(input),
+    })
 }
 
 /// Looks at the words of an output up to where it may stop.
@@ -102,11 +133,17 @@ fn output(verb: Word<'_>, scan: &mut Scan<'_>) -> Result<(), ParseError> {
 }
 
 fn query_id(scan: &mut Scan<'_>) -> Result<QueryId, ParseError> {
-    Ok(QueryId(scan.word("the number of a question")?.parse("the number of a question")?))
+    Ok(QueryId(
+        scan.word("the number of a question")?
+            .parse("the number of a question")?,
+    ))
 }
 
 fn attempt_id(scan: &mut Scan<'_>) -> Result<AttemptId, ParseError> {
-    Ok(AttemptId(scan.word("the number of an attempt")?.parse("the number of an attempt")?))
+    Ok(AttemptId(
+        scan.word("the number of an attempt")?
+            .parse("the number of an attempt")?,
+    ))
 }
 
 fn query_type(word: Word<'_>) -> Option<QueryType> {
@@ -133,11 +170,7 @@ fn asked(query: QueryId, draft: &Draft) -> Option<QueryType> {
     })
 }
 
-fn answer(
-    scan: &mut Scan<'_>,
-    query: QueryId,
-    draft: &Draft,
-) -> Result<Answer, ParseError> {
+fn answer(scan: &mut Scan<'_>, query: QueryId, draft: &Draft) -> Result<Answer, ParseError> {
     let mut kind = asked(query, draft);
     if let Some(word) = scan.peek()
         && let Some(said) = query_type(word)
@@ -178,7 +211,9 @@ fn seconds(word: Word<'_>) -> Result<Duration, ParseError> {
     let mut nanos = 0;
     if !fraction.is_empty() {
         let value: u32 = fraction.parse().map_err(|_| word.unknown(wanted))?;
-        let missing = u32::try_from(fraction.len()).ok().and_then(|length| 9_u32.checked_sub(length));
+        let missing = u32::try_from(fraction.len())
+            .ok()
+            .and_then(|length| 9_u32.checked_sub(length));
         let missing = missing.ok_or_else(|| word.unknown(wanted))?;
         nanos = value * 10_u32.pow(missing);
     }
@@ -241,10 +276,7 @@ fn parameter(record: &mut ServiceRecord, word: Word<'_>) -> Result<(), ParseErro
     Ok(())
 }
 
-fn all<T: core::str::FromStr>(
-    word: Word<'_>,
-    wanted: &'static str,
-) -> Result<Vec<T>, ParseError> {
+fn all<T: core::str::FromStr>(word: Word<'_>, wanted: &'static str) -> Result<Vec<T>, ParseError> {
     word.list().map(|word| word.parse(wanted)).collect()
 }
 
@@ -257,7 +289,9 @@ fn query_error(word: Word<'_>) -> Result<QueryErrorKind, ParseError> {
         QueryErrorKind::Resolver,
         QueryErrorKind::Other,
     ];
-    let found = kinds.into_iter().find(|kind| alloc::format!("{kind}") == word.text);
+    let found = kinds
+        .into_iter()
+        .find(|kind| alloc::format!("{kind}") == word.text);
     found.ok_or_else(|| word.unknown("a kind of failure of a question"))
 }
 
@@ -273,7 +307,9 @@ fn attempt_error(word: Word<'_>) -> Result<AttemptErrorKind, ParseError> {
         AttemptErrorKind::Local,
         AttemptErrorKind::Other,
     ];
-    let found = kinds.into_iter().find(|kind| alloc::format!("{kind}") == word.text);
+    let found = kinds
+        .into_iter()
+        .find(|kind| alloc::format!("{kind}") == word.text);
     found.ok_or_else(|| word.unknown("a kind of failure of an attempt"))
 }
 

@@ -1,6 +1,7 @@
 //! A race, written down.
 
 use crate::answer::{Answer, AnswerData, QueryType, ServiceRecord};
+use crate::answer::{Purpose, QueryError};
 use crate::config::{Config, EchUse, ProtocolOrder};
 use crate::endpoint::{Ech, Endpoint};
 use crate::events::What;
@@ -9,7 +10,6 @@ use crate::knowledge::Fact;
 use crate::name::Name;
 use crate::network::{Family, Network};
 use crate::output::{CancelReason, Cause, Outcome, Output};
-use crate::answer::{Purpose, QueryError};
 use crate::race::Race;
 use crate::rfc6724::{Interface, Mobility, PolicyTable, Source};
 use crate::target::{Host, Service, Target};
@@ -70,7 +70,11 @@ fn write_target(out: &mut String, target: &Target) -> fmt::Result {
     match &target.service {
         Service::None => {}
         Service::Https => write!(out, " service=https")?,
-        Service::Svcb { scheme, default_port, default_alpn } => {
+        Service::Svcb {
+            scheme,
+            default_port,
+            default_alpn,
+        } => {
             write!(out, " service=svcb:{scheme}:{default_port}")?;
             if !default_alpn.is_empty() {
                 write!(out, ":{}", List(default_alpn))?;
@@ -85,10 +89,22 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     let usual = Config::default();
     let mut line = String::new();
     for (key, value, default) in [
-        ("resolution-delay", config.resolution_delay, usual.resolution_delay),
+        (
+            "resolution-delay",
+            config.resolution_delay,
+            usual.resolution_delay,
+        ),
         ("attempt-delay", config.attempt_delay, usual.attempt_delay),
-        ("minimum-attempt-delay", config.minimum_attempt_delay, usual.minimum_attempt_delay),
-        ("maximum-attempt-delay", config.maximum_attempt_delay, usual.maximum_attempt_delay),
+        (
+            "minimum-attempt-delay",
+            config.minimum_attempt_delay,
+            usual.minimum_attempt_delay,
+        ),
+        (
+            "maximum-attempt-delay",
+            config.maximum_attempt_delay,
+            usual.maximum_attempt_delay,
+        ),
         ("replace-after", config.replace_after, usual.replace_after),
         ("linger", config.linger, usual.linger),
     ] {
@@ -97,9 +113,21 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         }
     }
     for (key, value, default) in [
-        ("query-deadline", config.query_deadline, usual.query_deadline),
-        ("attempt-deadline", config.attempt_deadline, usual.attempt_deadline),
-        ("overall-deadline", config.overall_deadline, usual.overall_deadline),
+        (
+            "query-deadline",
+            config.query_deadline,
+            usual.query_deadline,
+        ),
+        (
+            "attempt-deadline",
+            config.attempt_deadline,
+            usual.attempt_deadline,
+        ),
+        (
+            "overall-deadline",
+            config.overall_deadline,
+            usual.overall_deadline,
+        ),
     ] {
         match value {
             _ if value == default => {}
@@ -108,9 +136,21 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         }
     }
     for (key, value, default) in [
-        ("preferred-family-count", config.preferred_family_count, usual.preferred_family_count),
-        ("parallel-attempts", config.parallel_attempts, usual.parallel_attempts),
-        ("total-attempts", config.total_attempts, usual.total_attempts),
+        (
+            "preferred-family-count",
+            config.preferred_family_count,
+            usual.preferred_family_count,
+        ),
+        (
+            "parallel-attempts",
+            config.parallel_attempts,
+            usual.parallel_attempts,
+        ),
+        (
+            "total-attempts",
+            config.total_attempts,
+            usual.total_attempts,
+        ),
         ("names", config.names, usual.names),
     ] {
         if value != default {
@@ -118,10 +158,26 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         }
     }
     for (key, value, default) in [
-        ("pace-by-round-trip", config.pace_by_round_trip, usual.pace_by_round_trip),
-        ("hurry-on-new-address", config.hurry_on_new_address, usual.hurry_on_new_address),
-        ("refuse-downgrade", config.refuse_downgrade, usual.refuse_downgrade),
-        ("optimistic-dns", config.optimistic_dns, usual.optimistic_dns),
+        (
+            "pace-by-round-trip",
+            config.pace_by_round_trip,
+            usual.pace_by_round_trip,
+        ),
+        (
+            "hurry-on-new-address",
+            config.hurry_on_new_address,
+            usual.hurry_on_new_address,
+        ),
+        (
+            "refuse-downgrade",
+            config.refuse_downgrade,
+            usual.refuse_downgrade,
+        ),
+        (
+            "optimistic-dns",
+            config.optimistic_dns,
+            usual.optimistic_dns,
+        ),
     ] {
         if value != default {
             write!(line, " {key}={value}")?;
@@ -153,7 +209,11 @@ fn write_policy(out: &mut String, policy: &PolicyTable) -> fmt::Result {
     }
     for row in policy.rows() {
         let (precedence, label) = (row.precedence, row.label);
-        writeln!(out, "policy {}/{} {precedence} {label}", row.prefix, row.length)?;
+        writeln!(
+            out,
+            "policy {}/{} {precedence} {label}",
+            row.prefix, row.length
+        )?;
     }
     Ok(())
 }
@@ -355,7 +415,12 @@ fn write_service(out: &mut String, record: &ServiceRecord) -> fmt::Result {
 
 pub(super) fn write_output(out: &mut String, output: &Output) -> fmt::Result {
     match output {
-        Output::Query { id, name, kind, purpose } => {
+        Output::Query {
+            id,
+            name,
+            kind,
+            purpose,
+        } => {
             write!(out, "query {id} {kind} {name}")?;
             match purpose {
                 Purpose::First => Ok(()),
@@ -364,7 +429,12 @@ pub(super) fn write_output(out: &mut String, output: &Output) -> fmt::Result {
             }
         }
         Output::CancelQuery { id } => write!(out, "cancel-query {id}"),
-        Output::Attempt { id, endpoint, cause, order } => {
+        Output::Attempt {
+            id,
+            endpoint,
+            cause,
+            order,
+        } => {
             write!(out, "attempt {id} ")?;
             write_endpoint(out, endpoint)?;
             write!(out, " because ")?;
@@ -435,7 +505,12 @@ struct Seconds(Duration);
 
 impl Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_decimal(f, u128::from(self.0.as_secs()), u128::from(self.0.subsec_nanos()), 9)
+        write_decimal(
+            f,
+            u128::from(self.0.as_secs()),
+            u128::from(self.0.subsec_nanos()),
+            9,
+        )
     }
 }
 
@@ -477,6 +552,9 @@ struct Hex<'a>(&'a Ech);
 
 impl Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0
+            .as_bytes()
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

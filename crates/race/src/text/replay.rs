@@ -57,7 +57,11 @@ impl Recording {
             self.seed,
             Instant::ZERO,
         )?;
-        Ok(if self.facts.is_empty() { race } else { race.with_facts(self.facts.iter().copied()) })
+        Ok(if self.facts.is_empty() {
+            race
+        } else {
+            race.with_facts(self.facts.iter().copied())
+        })
     }
 
     /// Runs the race again: feeds what came in and compares what goes out.
@@ -109,7 +113,10 @@ fn play(race: &mut Race, line: &Line, now: Instant) -> Result<(), ReplayError> {
     match &line.what {
         Said::In(input) => race
             .input(input.clone(), now)
-            .map_err(|why| ReplayError::Ignored { line: line.number, why }),
+            .map_err(|why| ReplayError::Ignored {
+                line: line.number,
+                why,
+            }),
         Said::Out(wanted) => {
             let got = race.next(now).map(|output| said(&output));
             if got.as_deref().is_some_and(|got| agrees(wanted, got)) {
@@ -132,7 +139,11 @@ fn agrees(wanted: &str, got: &str) -> bool {
 
 fn unexpected(line: usize, now: Instant, output: &Output) -> ReplayError {
     let got = Some((now, said(output).into_boxed_str()));
-    ReplayError::Mismatch(Mismatch { line, wanted: None, got })
+    ReplayError::Mismatch(Mismatch {
+        line,
+        wanted: None,
+        got,
+    })
 }
 
 impl fmt::Display for ReplayError {

@@ -20,12 +20,19 @@ pub(super) struct Word<'t> {
 
 impl<'t> Word<'t> {
     pub(super) fn error(&self, problem: Problem) -> ParseError {
-        ParseError { line: self.line, column: self.column, problem }
+        ParseError {
+            line: self.line,
+            column: self.column,
+            problem,
+        }
     }
 
     /// Not one of those that are known here.
     pub(super) fn unknown(&self, wanted: &'static str) -> ParseError {
-        self.error(Problem::Unknown { wanted, word: self.text.into() })
+        self.error(Problem::Unknown {
+            wanted,
+            word: self.text.into(),
+        })
     }
 
     pub(super) fn parse<T: FromStr>(&self, wanted: &'static str) -> Result<T, ParseError> {
@@ -50,8 +57,12 @@ impl<'t> Word<'t> {
             let value = digits(fraction).ok_or_else(|| self.unknown(wanted))?;
             value * 10_u64.pow(6 - u32::try_from(fraction.len()).unwrap_or(6))
         };
-        let nanos = whole.checked_mul(1_000_000).and_then(|whole| whole.checked_add(nanos));
-        nanos.map(Duration::from_nanos).ok_or_else(|| self.unknown(wanted))
+        let nanos = whole
+            .checked_mul(1_000_000)
+            .and_then(|whole| whole.checked_add(nanos));
+        nanos
+            .map(Duration::from_nanos)
+            .ok_or_else(|| self.unknown(wanted))
     }
 
     /// `key=value`, or `key` alone.
@@ -60,7 +71,14 @@ impl<'t> Word<'t> {
             None => (self.text, None),
             Some((key, value)) => {
                 let column = self.column + key.chars().count() + 1;
-                (key, Some(Self { text: value, line: self.line, column }))
+                (
+                    key,
+                    Some(Self {
+                        text: value,
+                        line: self.line,
+                        column,
+                    }),
+                )
             }
         }
     }
@@ -85,7 +103,9 @@ impl<'t> Word<'t> {
                 bytes.push(byte);
                 continue;
             }
-            let hex = rest.strip_prefix(b"x").and_then(|rest| rest.split_at_checked(2));
+            let hex = rest
+                .strip_prefix(b"x")
+                .and_then(|rest| rest.split_at_checked(2));
             let value = hex.and_then(|(digits, _)| {
                 let text = core::str::from_utf8(digits).ok()?;
                 u8::from_str_radix(text, 16).ok()
@@ -103,7 +123,7 @@ impl<'t> Word<'t> {
     pub(super) fn hex(&self) -> Result<Vec<u8>, ParseError> {
         let wanted = "pairs of hexadecimal digits";
         let digits = self.text.as_bytes();
-        if digits.len() % 2 != 0 {
+        if !digits.len().is_multiple_of(2) {
             return Err(self.unknown(wanted));
         }
         let mut bytes = Vec::with_capacity(digits.len() / 2);
@@ -134,7 +154,10 @@ impl<'t> Scan<'t> {
     }
 
     fn column(&self, at: usize) -> usize {
-        self.text.get(..at).map_or(at, |before| before.chars().count()) + 1
+        self.text
+            .get(..at)
+            .map_or(at, |before| before.chars().count())
+            + 1
     }
 
     /// The next word, without taking it.
@@ -142,7 +165,11 @@ impl<'t> Scan<'t> {
         let rest = self.text.get(self.at..)?;
         let start = self.at + rest.len() - rest.trim_start().len();
         let word = self.text.get(start..)?.split_whitespace().next()?;
-        Some(Word { text: word, line: self.line, column: self.column(start) })
+        Some(Word {
+            text: word,
+            line: self.line,
+            column: self.column(start),
+        })
     }
 
     /// The next word, if there is one.
@@ -258,8 +285,12 @@ impl fmt::Display for Problem {
             Self::Missing(wanted) => write!(f, "{wanted} is missing"),
             Self::Unknown { wanted, word } => write!(f, "`{word}` is not {wanted}"),
             Self::Unexpected(word) => write!(f, "nothing may follow here, but `{word}` does"),
-            Self::Quotes => f.write_str("a text has to stand in quotes, alone at the end of the line"),
-            Self::Escape => f.write_str("a backslash is followed by something that it does not escape"),
+            Self::Quotes => {
+                f.write_str("a text has to stand in quotes, alone at the end of the line")
+            }
+            Self::Escape => {
+                f.write_str("a backslash is followed by something that it does not escape")
+            }
             Self::Name(error) => error.fmt(f),
             Self::Prefix(error) => error.fmt(f),
             Self::Policy(error) => error.fmt(f),
