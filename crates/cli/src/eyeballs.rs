@@ -7,6 +7,8 @@
 mod page;
 pub(crate) mod pretender;
 mod report;
+#[cfg(test)]
+mod sample;
 mod sweep;
 mod text;
 mod words;

@@ -4,6 +4,8 @@
 
 pub(crate) mod lane;
 pub(crate) mod markup;
+#[cfg(test)]
+pub(crate) mod proof;
 pub(crate) mod timeline;
 
 use markup::Escaped;

@@ -35,7 +35,7 @@ struct Page {
 const FIGURES: &[(&str, &str, &[Kind])] = &[
     (
         "What happens at once",
-        "Both families, no AAAA, an address instead of a name, clients of one family, refusals.",
+        "Both families, no AAAA, an address instead of a name, clients of one family, a refusal.",
         &[
             Kind::Healthy,
             Kind::NoAaaa,
@@ -43,8 +43,12 @@ const FIGURES: &[(&str, &str, &[Kind])] = &[
             Kind::OnlyIpv4,
             Kind::OnlyIpv6,
             Kind::Refused,
-            Kind::AllRefused,
         ],
+    ),
+    (
+        "Four addresses of each family refuse",
+        "Every refusal lets the next attempt start, but not within 10 ms of the one before.",
+        &[Kind::AllRefused],
     ),
     (
         "Addresses that do not answer",
@@ -225,31 +229,37 @@ impl Page {
     }
 
     fn figures(&mut self, report: &Report) {
-        self.put("<h2>Every run</h2>\n<p>From the first question or attempt on.</p>\n");
+        self.put(
+            "<h2>World by world</h2>\n<p>Times count from the first question or attempt.</p>\n",
+        );
         for (title, about, kinds) in FIGURES {
-            let runs: Vec<&Run> = report
-                .runs
-                .iter()
-                .filter(|run| kinds.contains(&run.scenario.kind) && run.visit.is_some())
+            let runs: Vec<(&Run, usize)> = report
+                .worlds()
+                .into_iter()
+                .filter(|(run, _)| kinds.contains(&run.scenario.kind) && run.visit.is_some())
                 .collect();
             if runs.is_empty() {
                 continue;
             }
-            let longest = runs.iter().map(|run| lane(run).end).fold(0.05, f64::max);
+            let longest = runs
+                .iter()
+                .map(|(run, _)| lane(run).end)
+                .fold(0.05, f64::max);
             let axis = Axis::to(longest);
             self.put(format_args!(
                 "<figure class=\"wide\"><figcaption>{title}<span>{about}</span></figcaption>"
             ));
-            let mut last = "";
-            for run in runs {
-                if run.scenario.id != last {
-                    last = &run.scenario.id;
-                    self.put(format_args!(
-                        "<p class=\"world soft\"><code>{}</code> {}</p>",
-                        Escaped(&run.scenario.id),
-                        Escaped(&run.scenario.about)
-                    ));
-                }
+            for (run, count) in runs {
+                let times = if count > 1 {
+                    format!(" (the middle one of {count} runs)")
+                } else {
+                    String::new()
+                };
+                self.put(format_args!(
+                    "<p class=\"world\"><code>{}</code> <span class=\"soft\">{}{times}</span></p>",
+                    Escaped(&run.scenario.id),
+                    Escaped(&run.scenario.about)
+                ));
                 self.lane(run, axis);
             }
             self.put(format_args!(

@@ -56,6 +56,18 @@ impl Report {
             .count()
     }
 
+    /// World by world: the run in the middle, and how many there are.
+    pub(super) fn worlds(&self) -> Vec<(&Run, usize)> {
+        self.runs
+            .chunk_by(|one, next| one.scenario.id == next.scenario.id)
+            .filter_map(|runs| {
+                let mut sorted: Vec<&Run> = runs.iter().collect();
+                sorted.sort_by_key(|run| run.visit.as_ref().map(Visit::settled));
+                Some((*sorted.get(sorted.len() / 2)?, runs.len()))
+            })
+            .collect()
+    }
+
     /// The form for programs.
     pub(super) fn json(&self) -> Json<'_> {
         let asked = [Level::Must, Level::Should];

@@ -5,6 +5,7 @@ use super::words::{habits, outcome};
 use crate::render::text::{Line, Style, width};
 use crate::render::time;
 use crate::render::words::family_word;
+use std::fmt::Write as _;
 use twinstack_lab::score::{Judged, Level, Run, Verdict};
 
 /// Text stands this far from the left, below headings at the margin.
@@ -57,8 +58,10 @@ fn measured(report: &Report, columns: usize) -> Vec<Line> {
     let mut head = Line::plain(" ".repeat(INDENT));
     head.pad_to(value);
     head.push(Style::Faint, "measured");
-    head.pad_to(book);
-    head.push(Style::Faint, "by the book");
+    if book + "by the book".len() <= columns {
+        head.pad_to(book);
+        head.push(Style::Faint, "by the book");
+    }
     let mut lines = vec![head];
     for habit in &habits {
         let style = match judged(report, habit.item).map(|it| it.verdict) {
@@ -75,8 +78,11 @@ fn measured(report: &Report, columns: usize) -> Vec<Line> {
             lines.extend(line.wrap(columns, value));
             line = Line::default();
         }
-        line.pad_to(book);
-        line.push(Style::Faint, habit.book);
+        // What was measured is never left out for want of room.
+        if book + width(habit.book) <= columns {
+            line.pad_to(book);
+            line.push(Style::Faint, habit.book);
+        }
         if !habit.detail.is_empty() && detail + width(&habit.detail) <= columns {
             line.pad_to(detail);
             line.push(Style::Faint, &habit.detail);
@@ -161,19 +167,6 @@ fn not_visible(report: &Report, columns: usize) -> Vec<Line> {
 
 /// World by world, the runs of one world in one line.
 fn worlds(report: &Report, columns: usize) -> Vec<Line> {
-    let mut rows: Vec<Vec<&Run>> = Vec::new();
-    for run in &report.runs {
-        match rows.last_mut() {
-            Some(row)
-                if row
-                    .first()
-                    .is_some_and(|it| it.scenario.id == run.scenario.id) =>
-            {
-                row.push(run);
-            }
-            _ => rows.push(vec![run]),
-        }
-    }
     let names = report.runs.iter().map(|run| width(&run.scenario.id));
     let after = INDENT + names.max().unwrap_or(0) + 2;
     let over = after + 20;
@@ -187,11 +180,7 @@ fn worlds(report: &Report, columns: usize) -> Vec<Line> {
     head.pad_to(attempts);
     head.push(Style::Faint, "attempts began at");
     let mut lines = vec![head];
-    for row in rows {
-        // The run in the middle stands for all.
-        let Some(run) = row.get(row.len() / 2) else {
-            continue;
-        };
+    for (run, _) in report.worlds() {
         let outcome = outcome(run);
         let mut line = Line::plain(" ".repeat(INDENT));
         line.push(Style::Plain, &run.scenario.id);
@@ -224,7 +213,7 @@ fn began(run: &Run, room: usize) -> String {
         let separator = if text.is_empty() { "" } else { ", " };
         let rest = count - number;
         if text.len() + separator.len() + more.len() + 10 > room && rest > 1 {
-            text.push_str(&format!(", {rest} more"));
+            write!(text, ", {rest} more").expect("writing to a string does not fail");
             break;
         }
         text.push_str(separator);

@@ -43,7 +43,7 @@ pub(super) fn habits(measured: &Measured) -> Vec<Habit> {
             "HTTPS, AAAA, A",
             measured.questions.as_ref().map(|it| it.order.join(", ")),
             measured.questions.as_ref().map_or_else(String::new, |it| {
-                format!("within {}", time(it.apart.as_secs_f64()))
+                format!("within {}", time(it.apart.as_secs_f64().max(0.0001)))
             }),
         ),
         plain(
@@ -168,7 +168,7 @@ fn spread(spread: Option<&Spread>) -> String {
         Some(spread) if spread.count > 1 => {
             let [least, most] =
                 [spread.least, spread.most].map(|it| time(Duration::as_secs_f64(&it)));
-            format!("{least} to {most} in {} runs", spread.count)
+            format!("{least} to {most}, {} times", spread.count)
         }
         _ => String::new(),
     }

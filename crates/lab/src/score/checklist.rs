@@ -354,4 +354,23 @@ mod tests {
         let ids: BTreeSet<&str> = CHECKLIST.iter().map(|item| item.id).collect();
         assert_eq!(ids.len(), CHECKLIST.len());
     }
+
+    #[test]
+    fn ids_and_levels_are_those_that_our_own_dialer_is_held_to() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../race/CHECKLIST.md");
+        let list = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<(&str, &str)> = list
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.strip_prefix("| ")?.split(" | ");
+                Some((cells.next()?, cells.next()?))
+            })
+            .filter(|(id, _)| id.ends_with(|last: char| last.is_ascii_digit()))
+            .collect();
+        let ours: Vec<(&str, &str)> = CHECKLIST
+            .iter()
+            .map(|item| (item.id, item.level.as_str()))
+            .collect();
+        assert_eq!(ours, rows);
+    }
 }

@@ -141,18 +141,13 @@ impl Evidence<'_> {
     }
 
     fn asks_https(&self) -> Opinion {
-        let speaks_http = match self.measured.speaks {
-            Some(Speaks::Quic | Speaks::Tls) => true,
-            // The lab's service on any other port is HTTP as well; whoever sends something there means it.
-            Some(Speaks::Plain) => true,
-            Some(Speaks::Nothing) | None => false,
-        };
-        if !speaks_http {
-            return hidden(
+        match self.measured.speaks {
+            // The lab's services speak HTTP; whoever says something to them means it.
+            Some(Speaks::Quic | Speaks::Tls | Speaks::Plain) => self.asks("HTTPS"),
+            Some(Speaks::Nothing) | None => hidden(
                 "it says nothing once it is connected, so nobody knows whether it speaks HTTP",
-            );
+            ),
         }
-        self.asks("HTTPS")
     }
 
     fn question_order(&self) -> Opinion {
@@ -525,13 +520,19 @@ impl Evidence<'_> {
             return hidden("no attempt was seen");
         };
         match self.measured.stops_at {
+            // One of each family is what a client without any list of attempts can do.
+            Some(count) if count <= 2 => hidden(format!("it starts only {count} of 20")),
             Some(count) => (
                 Verdict::Pass,
                 format!("starts {count} of 20 and then waits"),
             ),
             None => pass_if(
                 at_once.at_most < MOST_AT_ONCE,
-                format!("{} to {} at one time", at_once.at_least, at_once.at_most),
+                if at_once.at_least == at_once.at_most {
+                    format!("{} at one time", at_once.at_least)
+                } else {
+                    format!("{} to {} at one time", at_once.at_least, at_once.at_most)
+                },
             ),
         }
     }
@@ -630,10 +631,15 @@ const CLEARLY_TOO_LONG: Duration = Duration::from_millis(250);
 /// More attempts than this at one time are a burden on the network.
 const MOST_AT_ONCE: usize = 10;
 
-/// `250 ms`, and with a digit more where it matters.
+/// `250 ms`, `4.1 ms`, `1.02 s`: as many digits as matter.
 fn millis(duration: Duration) -> String {
     let millis = duration.as_secs_f64() * 1000.0;
-    if millis < 20.0 {
+    if millis >= 1000.0 {
+        let text = format!("{:.2}", duration.as_secs_f64());
+        format!("{} s", text.trim_end_matches(".00"))
+    } else if millis < 0.05 {
+        "less than 0.1 ms".to_owned()
+    } else if millis < 20.0 {
         format!("{millis:.1} ms")
     } else {
         format!("{millis:.0} ms")

@@ -184,7 +184,7 @@ impl Visit {
         self.lookup(rtype)?.answered
     }
 
-    /// The attempt that the client kept: the last to be confirmed that got data, or else the first confirmed.
+    /// The attempt that the client kept: the first that got data, or else the first that was confirmed.
     pub fn winner(&self) -> Option<&Attempt> {
         let answered = self
             .attempts
@@ -197,6 +197,14 @@ impl Visit {
                 .filter(|attempt| attempt.confirmed.is_some())
                 .min_by_key(|attempt| attempt.confirmed)
         })
+    }
+
+    /// When it had what it wanted, or else when it ended.
+    pub fn settled(&self) -> Duration {
+        let winner = self.winner();
+        winner
+            .and_then(|attempt| attempt.received.or(attempt.confirmed))
+            .unwrap_or(self.elapsed)
     }
 
     /// The times between the starts of successive attempts.
