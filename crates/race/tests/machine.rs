@@ -1,5 +1,13 @@
 //! The machine, item by item of the checklist: the name of a test begins with the ids that it proves.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "helpers of tests fail the test, and write what is easy to read"
+)]
+
 #[path = "machine/changes.rs"]
 mod changes;
 #[path = "machine/ending.rs"]

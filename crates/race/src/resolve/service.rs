@@ -133,13 +133,11 @@ impl Services {
                 break records;
             }
             self.alias = Some(alias.clone());
-            match self.links.iter().find(|link| link.name == *alias) {
-                Some(link) => at = link,
-                None => {
-                    self.follow = Some(alias.clone());
-                    return;
-                }
-            }
+            let Some(link) = self.links.iter().find(|link| link.name == *alias) else {
+                self.follow = Some(alias.clone());
+                return;
+            };
+            at = link;
         };
         self.settled = true;
         let usable = records.iter().filter(|record| !record.is_alias());

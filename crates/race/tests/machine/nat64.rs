@@ -19,7 +19,7 @@ fn n1_an_unknown_prefix_is_asked_for_and_then_used() {
         race.network()
             .nat64
             .as_ref()
-            .is_some_and(|nat64| nat64.is_known())
+            .is_some_and(twinstack_race::nat64::Nat64::is_known)
     );
     assert_eq!(race.attempts()[0].endpoint.family(), Family::V4);
 }

@@ -360,6 +360,19 @@ fn c13_what_alt_svc_says_is_tried_only_where_service_records_agree() {
     alt_svc("1 . alpn=h2", "finished failed no-common-protocol");
 }
 
+/// A host with a unique local address and an IPv4 address.
+struct Local;
+impl Routes for Local {
+    fn source(&self, destination: IpAddr) -> Option<Source> {
+        let source = if destination.is_ipv4() {
+            "192.0.2.7"
+        } else {
+            "fd00:1::7"
+        };
+        Some(Source::new(source.parse().unwrap()))
+    }
+}
+
 #[test]
 fn c14_the_policy_table_may_be_that_of_the_update() {
     use twinstack_race::rfc6724::PolicyTable;
@@ -370,17 +383,6 @@ fn c14_the_policy_table_may_be_that_of_the_update() {
             ..Config::default()
         };
         let now = Instant::ZERO;
-        struct Local;
-        impl Routes for Local {
-            fn source(&self, destination: IpAddr) -> Option<Source> {
-                let source = if destination.is_ipv4() {
-                    "192.0.2.7"
-                } else {
-                    "fd00:1::7"
-                };
-                Some(Source::new(source.parse().unwrap()))
-            }
-        }
         let race = Race::new(target, config, Network::dual_stack(), 0, now).unwrap();
         let mut race = race.with_routes(Local);
         while race.next(now).is_some() {}
@@ -416,10 +418,11 @@ fn an_address_of_two_services_is_tried_once_and_for_the_better_one() {
 
 #[test]
 fn every_position_of_a_long_list_is_explained() {
-    let addresses: String = (1..=20).map(|n| format!(" 2001:db8::{n:x}")).collect();
+    let addresses: Vec<_> = (1..=20).map(|n| format!("2001:db8::{n:x}")).collect();
+    let addresses = addresses.join(" ");
     let mut text = format!(
         "target example.com 80 tcp\nconfig attempt-delay=100 replace-after=0\n\
-         +0 query 1 AAAA example.com\n+0 query 2 A example.com\n+0 answer 1 AAAA{addresses}\n+0 answer 2 A 192.0.2.1\n"
+         +0 query 1 AAAA example.com\n+0 query 2 A example.com\n+0 answer 1 AAAA {addresses}\n+0 answer 2 A 192.0.2.1\n"
     );
     for n in 1..=8 {
         text += &format!("+{} attempt {n}\n", (n - 1) * 100);

@@ -95,13 +95,13 @@ impl World {
                             self.later(round_trip * 2, Happening::Success(id));
                         }
                         Path::Works { round_trip } => {
-                            self.later(round_trip, Happening::Success(id))
+                            self.later(round_trip, Happening::Success(id));
                         }
                         Path::Refuses { round_trip } => {
                             self.later(round_trip, Happening::Refusal(id));
                         }
                         Path::Stalls { round_trip } => {
-                            self.later(round_trip, Happening::Progress(id))
+                            self.later(round_trip, Happening::Progress(id));
                         }
                         Path::Drops => {}
                     }
