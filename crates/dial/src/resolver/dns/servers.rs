@@ -184,9 +184,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a7_servers_with_ipv6_go_first_and_silent_ones_last() {
-        let addresses = ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.2:53", "[2001:db8::2]:53"];
-        let clients = addresses.map(|address| Client::new(address.parse().unwrap())).to_vec();
-        let servers = Servers::new(clients);
+        let addresses = [
+            "192.0.2.1:53",
+            "[2001:db8::1]:53",
+            "192.0.2.2:53",
+            "[2001:db8::2]:53",
+        ];
+        let clients = addresses.map(|address| Client::new(address.parse().unwrap()));
+        let servers = Servers::new(clients.into());
         assert_eq!(servers.order(), [1, 3, 0, 2]);
         servers.penalise(1);
         assert_eq!(servers.order(), [3, 0, 2, 1]);
