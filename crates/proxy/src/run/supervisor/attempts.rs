@@ -19,6 +19,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, SystemTime};
 
+mod probes;
+
 /// How long a try of our own may take: SYNs go out at 0, 1, 3 and 7 s.
 const PROBE: Duration = Duration::from_secs(8);
 /// No more tries of our own than these at once.
@@ -178,13 +180,15 @@ impl Attempts {
             return Some(Reply::Continue);
         }
         let others = self.others(destination, &company);
+        let silent_since = self.probe_of(destination).map(|probe| probe.started);
         let mut attempt = Attempt {
             cookie,
             destination,
             octets,
             waits: Waits::Polls,
             started: now,
-            give_up_at: Some(now + limit),
+            // A try of our own that has been silent so far counts.
+            give_up_at: Some((silent_since.unwrap_or(now) + limit).max(now)),
             release_at: now + limit + PROBE,
             send_timeout_at: None,
             others_at: (!others.is_empty()).then(|| now + self.policy.give_up * 2 / 5),
@@ -275,25 +279,6 @@ impl Attempts {
         self.names
             .read_hosts(&std::fs::read_to_string(HOSTS).unwrap_or_default());
         self.names.company(address, now)
-    }
-
-    /// The other addresses under the names of this one, as far as we can try them.
-    fn others(&self, destination: Destination, company: &Company) -> Vec<Destination> {
-        let Company::Known(others) = company else {
-            return Vec::new();
-        };
-        if destination.network != self.network {
-            return Vec::new();
-        }
-        let port = destination.address.port();
-        let of_family = |is_v6: bool| {
-            let others = others.iter().filter(move |other| other.is_ipv6() == is_v6);
-            others.take(OTHERS).map(move |other| Destination {
-                address: (*other, port).into(),
-                ..destination
-            })
-        };
-        of_family(true).chain(of_family(false)).collect()
     }
 
     /// A socket is ready; `false` if it is none of ours.
@@ -478,56 +463,6 @@ impl Attempts {
         }
     }
 
-    /// The time of an attempt is over: gives it up if one of the others is known to answer, or if there are none that we
-    /// could try.
-    fn give_up_for_better(&mut self, token: u64, shared: &Shared, now: Duration) {
-        let Some(attempt) = self.under_way.get(&token) else {
-            return;
-        };
-        let is_better = attempt.others.is_empty()
-            || attempt
-                .others
-                .iter()
-                .any(|other| self.memory.looks_alive(*other));
-        if !is_better {
-            return;
-        }
-        match kernel::handshake(&attempt.socket) {
-            Handshake::Waiting => self.give_up(token, shared, now),
-            state => self.came_back(token, state, shared),
-        }
-    }
-
-    /// A try of our own came back.
-    fn probe_is_ready(&mut self, token: u64, shared: &Shared) {
-        let Some(probe) = self.probes.get(&token) else {
-            return;
-        };
-        let state = kernel::handshake(&probe.socket);
-        if state == Handshake::Waiting {
-            let _still_there = shared.poller.again(probe.socket.as_fd(), token);
-            return;
-        }
-        let (destination, started) = (probe.destination, probe.started);
-        self.probes.remove(&token);
-        if state == Handshake::Failed {
-            self.memory.forget(destination);
-            return;
-        }
-        let now = shared.now();
-        self.memory
-            .answered(destination, now.saturating_sub(started), now);
-        let overdue: Vec<u64> = self
-            .under_way
-            .iter()
-            .filter(|(_, it)| it.give_up_at.is_none() && it.others.contains(&destination))
-            .map(|(token, _)| *token)
-            .collect();
-        for token in overdue {
-            self.give_up_for_better(token, shared, now);
-        }
-    }
-
     fn give_up(&mut self, token: u64, shared: &Shared, now: Duration) {
         let Some(attempt) = self.remove(token, shared) else {
             return;
@@ -553,50 +488,12 @@ impl Attempts {
             .filter(|it| self.policy.watches(it.address.ip()))
         {
             let tried = self
-                .probes
-                .values()
-                .find(|probe| probe.destination == *other)
+                .probe_of(*other)
                 .map(|probe| now.saturating_sub(probe.started));
             if tried.is_some_and(|tried| tried >= self.policy.give_up / 2) {
                 self.memory.suspect(*other, now);
             }
         }
-    }
-
-    /// Tries a destination ourselves; `false` if that is not possible.
-    fn probe(&mut self, destination: Destination, shared: &mut Shared, now: Duration) -> bool {
-        let running = self.probes.values().any(|it| it.destination == destination);
-        if running {
-            return true;
-        }
-        if self.probes.len() >= PROBES || destination.network != self.network {
-            return false;
-        }
-        let Ok(socket) = kernel::stream_socket(destination.address.is_ipv6()) else {
-            return false;
-        };
-        match kernel::connect_to(&socket, destination.address) {
-            Err(libc::EINPROGRESS) => {}
-            Ok(()) => {
-                self.memory.answered(destination, Duration::ZERO, now);
-                return true;
-            }
-            // No route, no address of our own: as good as silent.
-            Err(_) => return false,
-        }
-        let token = shared.token();
-        if shared.poller.add_connecting(socket.as_fd(), token).is_err() {
-            return false;
-        }
-        self.probes.insert(
-            token,
-            Probe {
-                socket,
-                destination,
-                started: now,
-            },
-        );
-        true
     }
 }
 
