@@ -160,6 +160,9 @@ fn forged(query: &Query) -> Response {
 }
 
 /// RFC 5452, section 9.1: address and port, id and question all have to match, however early a forgery comes.
+/// What is forged, and how.
+type Forgery = (&'static str, fn(&Query) -> Response);
+
 #[tokio::test]
 async fn an_answer_that_fits_in_all_but_one_thing_is_not_believed() {
     let other_id = |query: &Query| Response {
@@ -191,7 +194,7 @@ async fn an_answer_that_fits_in_all_but_one_thing_is_not_believed() {
     let exchange = client.ask(&question(), &options(PATIENT, 1)).await;
     assert_answered(&exchange, Transport::Udp, 1);
 
-    let forgeries: [(&str, fn(&Query) -> Response); 3] = [
+    let forgeries: [Forgery; 3] = [
         ("id", other_id),
         ("name", other_name),
         ("question", no_question),

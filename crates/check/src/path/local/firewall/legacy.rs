@@ -104,13 +104,10 @@ fn expressions(words: &[String], chains: &BTreeSet<&str>) -> Vec<Value> {
             "--syn" => Some(condition(negated, flags(), json!("syn"))),
             "--tcp-flags" => {
                 let (looked_at, set) = (value(), value());
-                let fits = match looked_at
+                let with_syn = looked_at
                     .split(',')
-                    .any(|flag| matches!(flag, "SYN" | "ALL"))
-                {
-                    true => set == "SYN",
-                    false => set == "NONE",
-                };
+                    .any(|flag| matches!(flag, "SYN" | "ALL"));
+                let fits = set == if with_syn { "SYN" } else { "NONE" };
                 let right = if fits { "syn" } else { "none" };
                 Some(condition(negated, flags(), json!(right)))
             }
@@ -149,7 +146,11 @@ fn target(name: &str, chains: &BTreeSet<&str>, way: &str) -> Option<Value> {
 
 fn condition(negated: bool, left: Value, right: Value) -> Value {
     let operator = if negated { "!=" } else { "==" };
-    json!({"match": {"op": operator, "left": left, "right": right}})
+    let mut parts = serde_json::Map::new();
+    parts.insert("op".to_owned(), json!(operator));
+    parts.insert("left".to_owned(), left);
+    parts.insert("right".to_owned(), right);
+    json!({"match": parts})
 }
 
 fn l4proto() -> Value {
