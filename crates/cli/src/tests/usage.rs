@@ -3,7 +3,14 @@
 use super::{Setup, run, sample, snapshot};
 use std::fmt::Write as _;
 
-const COMMANDS: &[&[&str]] = &[&[], &["check"], &["explain"], &["completions"], &["man"]];
+const COMMANDS: &[&[&str]] = &[
+    &[],
+    &["check"],
+    &["run"],
+    &["explain"],
+    &["completions"],
+    &["man"],
+];
 
 #[test]
 fn help_reads_well_at_every_width_with_and_without_colour() {
