@@ -948,12 +948,14 @@ print('ring' if ring >= 0 else os.strerror(ctypes.get_errno()))";
     let script = "
 import socket
 s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-try: s.sendto(b'x', 0x20000000, ('::1', 9))
+try: s.sendto(b'x', 0x20000000, ('2001:db8::1', 9))
+except OSError as error: print(error.strerror)
+try: s.sendmsg([b'x'], [], 0x20000000, ('2001:db8::1', 9))
 except OSError as error: print(error.strerror)";
     let output = run(&[], &["python3", "-c", script]).output().unwrap();
     assert_eq!(
         text(&output.stdout),
-        "Operation not supported\n",
+        "Operation not supported\nOperation not supported\n",
         "programs then connect"
     );
 }

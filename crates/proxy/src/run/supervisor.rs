@@ -113,6 +113,21 @@ fn read_address(call: &Notification, at: usize, length: usize) -> io::Result<Vec
     Ok(octets)
 }
 
+/// The address in the `struct msghdr` that a call points to with its second argument; `struct mmsghdr` begins with one.
+fn read_message_address(call: &Notification) -> Option<Vec<u8>> {
+    let [_, message, ..] = call.arguments;
+    let mut head = [0_u8; 12];
+    let read = kernel::read_memory(call.thread, message, &mut head).ok()?;
+    let (name, length) = head.split_first_chunk::<8>()?;
+    let length = u32::from_ne_bytes(length.try_into().ok()?);
+    let length = usize::try_from(length).ok()?.min(call::LONGEST);
+    let mut octets = vec![0; length];
+    let name = u64::from_ne_bytes(*name);
+    let length = kernel::read_memory(call.thread, name, &mut octets).ok()?;
+    octets.truncate(length);
+    (read == head.len()).then_some(octets)
+}
+
 /// The first argument, a descriptor.
 fn fd_argument(call: &Notification) -> RawFd {
     let [fd, ..] = call.arguments;
@@ -315,8 +330,11 @@ impl Supervisor {
         match self.architecture.call(call.audit, call.number) {
             Call::Connect => self.judge_connect(call),
             Call::SendTo => Some(self.judge_send(call)),
-            // Only with MSG_FASTOPEN: what a host answers whose administrator has turned it off. Programs then connect.
-            Call::SendMsg | Call::SendMmsg => Some(Reply::Error(libc::EOPNOTSUPP)),
+            // Handed over only with MSG_FASTOPEN.
+            Call::SendMsg | Call::SendMmsg => Some(
+                read_message_address(call)
+                    .map_or(Reply::Continue, |octets| self.judge_fast_open(&octets)),
+            ),
             Call::IoUringSetup => {
                 self.shared.passes_by(call.thread, PassedBy::IoUring);
                 Some(Reply::Continue)
@@ -359,15 +377,26 @@ impl Supervisor {
     fn judge_send(&mut self, call: &Notification) -> Reply {
         const FAST_OPEN: u64 = 0x2000_0000;
         let [_, _, _, flags, ..] = call.arguments;
-        if flags & FAST_OPEN != 0 {
-            return Reply::Error(libc::EOPNOTSUPP);
-        }
         let Ok(octets) = read_address(call, 4, 5) else {
             return self.shared.cannot_look(call, PassedBy::Unreadable);
         };
+        if flags & FAST_OPEN != 0 {
+            return self.judge_fast_open(&octets);
+        }
         match (call::peer(&octets), &mut self.look_ups) {
             (Peer::Internet(address), Some(look_ups)) if address.port() == lookups::PORT => {
                 look_ups.steer_send(call, address, &mut self.shared)
+            }
+            _ => Reply::Continue,
+        }
+    }
+
+    /// A connect and the first data in one call (TCP Fast Open): refused as on a host whose administrator has turned it off.
+    /// Programs then connect.
+    fn judge_fast_open(&self, octets: &[u8]) -> Reply {
+        match call::peer(octets) {
+            Peer::Internet(address) if self.attempts.watches(address.ip()) => {
+                Reply::Error(libc::EOPNOTSUPP)
             }
             _ => Reply::Continue,
         }

@@ -54,6 +54,8 @@ impl Policy {
             return false;
         }
         match address {
+            // The same link-local address may be somebody else on every interface.
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => false,
             // Mapped addresses are IPv4 in the clothes of IPv6.
             IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none() => true,
             _ => {
@@ -291,6 +293,7 @@ mod tests {
             "127.0.0.1",
             "::",
             "ff02::1",
+            "fe80::1",
         ] {
             assert_eq!(
                 verdict(address, &company, memory),

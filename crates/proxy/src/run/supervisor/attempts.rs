@@ -109,6 +109,11 @@ impl Attempts {
             .learn(&learned.name, learned.is_v6, &learned.addresses, now);
     }
 
+    /// Whether connects to this address are ours to judge.
+    pub(super) fn watches(&self, address: IpAddr) -> bool {
+        self.policy.watches(address.to_canonical())
+    }
+
     /// A connect to an internet address. What to answer, or nothing yet.
     pub(super) fn connect(
         &mut self,
