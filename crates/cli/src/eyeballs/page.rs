@@ -9,6 +9,7 @@ use crate::page::{Sign, head, legend};
 use crate::render::time;
 use crate::render::words::family_word;
 use std::fmt::{Display, Write as _};
+use std::time::Duration;
 use twinstack_dns::RecordType;
 use twinstack_lab::score::{Attempt, Ending, Judged, Kind, Level, Run, Verdict, Visit};
 
@@ -369,9 +370,11 @@ fn lookups(visit: &Visit, end: f64) -> Vec<Lookup> {
 
 fn bar(attempt: &Attempt, lane: &Lane) -> Bar {
     let from = attempt.started.as_secs_f64();
-    let connected = attempt.confirmed.is_some();
+    // A server that takes a connection and says nothing is no better than one that does not answer.
+    let silent = attempt.sent.is_some() && attempt.received.is_none();
+    let connected = attempt.confirmed.is_some() && !silent;
     let decided = [attempt.confirmed, attempt.refused, attempt.broken];
-    let decided = decided.into_iter().flatten().min();
+    let decided = decided.into_iter().flatten().min().filter(|_| !silent);
     Bar {
         address: attempt.address,
         family: attempt.family,
@@ -380,11 +383,12 @@ fn bar(attempt: &Attempt, lane: &Lane) -> Bar {
         connected,
         failure: match (connected, attempt.refused, attempt.broken) {
             (true, ..) => None,
+            _ if silent => Some("connected, and then silence"),
             (_, Some(_), _) => Some("refused"),
             (_, None, Some(_)) => Some("given up before the answer"),
             (_, None, None) => Some("no answer"),
         },
-        repeats: attempt.repeated.iter().map(|at| at.as_secs_f64()).collect(),
+        repeats: attempt.repeated.iter().map(Duration::as_secs_f64).collect(),
     }
 }
 

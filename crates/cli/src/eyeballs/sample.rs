@@ -51,7 +51,7 @@ fn packets(scenario: &Scenario) -> (Vec<Packet>, Option<Duration>) {
         packets.push(Packet {
             at: START + at,
             what,
-        })
+        });
     };
     for (rtype, family, delay) in [
         (RecordType::AAAA, Family::V6, scenario.aaaa.delay),

@@ -248,17 +248,14 @@ impl Sweep {
             null.as_raw_fd(),
             errors.as_raw_fd(),
         ])?;
-        let outcome = match running.wait_at_most(scenario.limit) {
-            Some(outcome) => outcome,
-            None => {
-                let until = since_1970();
-                running.signal(SIGKILL)?;
-                running.wait();
-                return Ok(Executed {
-                    during: (from, until),
-                    ending: Some(Ending::Limit),
-                });
-            }
+        let Some(outcome) = running.wait_at_most(scenario.limit) else {
+            let until = since_1970();
+            running.signal(SIGKILL)?;
+            running.wait();
+            return Ok(Executed {
+                during: (from, until),
+                ending: Some(Ending::Limit),
+            });
         };
         let ending = match outcome {
             Outcome::Exited(status) => Some(Ending::Exited(status)),

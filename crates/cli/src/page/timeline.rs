@@ -80,6 +80,8 @@ impl Axis {
             "0".to_owned()
         } else if self.end <= 2.0 {
             format!("{:.0} ms", at * 1000.0)
+        } else if self.step < 1.0 {
+            format!("{at:.1} s")
         } else {
             format!("{at:.0} s")
         }

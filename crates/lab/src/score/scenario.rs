@@ -458,18 +458,14 @@ fn address(family: Family, fate: Fate, scenario: u8, place: u8) -> IpAddr {
             .into()
         }
         Family::V4 => {
-            let (third, fourth) = match fate {
-                Fate::Works => (scenario, place),
-                Fate::Slow => (scenario, 64 | place),
-                Fate::Silent => (scenario, 128 | place),
-                Fate::Dead | Fate::Refuses => (scenario, place),
+            let (second, third, fourth) = match fate {
+                Fate::Works => (18, scenario, place),
+                Fate::Slow => (18, scenario, 64 | place),
+                Fate::Silent => (18, scenario, 128 | place),
+                Fate::Dead => (19, scenario, place),
+                Fate::Refuses => (19, 128 | scenario, place),
             };
-            match fate {
-                Fate::Works | Fate::Slow | Fate::Silent => Ipv4Addr::new(198, 18, third, fourth),
-                Fate::Dead => Ipv4Addr::new(198, 19, third, fourth),
-                Fate::Refuses => Ipv4Addr::new(198, 19, 128 | third, fourth),
-            }
-            .into()
+            Ipv4Addr::new(198, second, third, fourth).into()
         }
     }
 }

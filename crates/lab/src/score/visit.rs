@@ -142,23 +142,22 @@ impl Visit {
             Step::Requested if attempt.refused.is_some() || attempt.broken.is_some() => {
                 self.attempts.push(Attempt::new(flow, at));
             }
-            // QUIC's Initial packets also carry the client's confirmation.
-            Step::Requested if attempt.granted.is_some() => {
-                attempt.confirmed.get_or_insert(at);
-            }
-            Step::Requested => attempt.repeated.push(at),
+            Step::Requested if attempt.granted.is_none() => attempt.repeated.push(at),
             Step::Granted => {
                 attempt.granted.get_or_insert(at);
             }
-            Step::Confirmed if attempt.granted.is_some() => {
-                attempt.confirmed.get_or_insert(at);
+            // QUIC's Initial packets also carry the client's confirmation.
+            Step::Requested | Step::Confirmed => {
+                if attempt.granted.is_some() {
+                    attempt.confirmed.get_or_insert(at);
+                }
             }
-            Step::Confirmed => {}
-            // After the server agreed, a reset only ends a connection that was open.
-            Step::Refused if attempt.granted.is_none() => {
-                attempt.refused.get_or_insert(at);
+            Step::Refused => {
+                // After the server agreed, a reset only ends a connection that was open.
+                if attempt.granted.is_none() {
+                    attempt.refused.get_or_insert(at);
+                }
             }
-            Step::Refused => {}
             Step::Broken => {
                 attempt.broken.get_or_insert(at);
             }
@@ -282,6 +281,7 @@ pub(super) fn list<S: Serializer>(
     serializer.collect_seq(durations.iter().copied().map(rounded))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
 fn text<S: Serializer>(value: &RecordType, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

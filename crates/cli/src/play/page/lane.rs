@@ -5,7 +5,6 @@ use crate::page::lane::{Bar, Lane, Lookup};
 use crate::play::story::{Ending, Run, family_word};
 use crate::play::text::seconds;
 use std::net::IpAddr;
-use twinstack_lab::world::model::Family;
 
 /// The lane of a visit.
 pub(super) fn lane(run: &Run) -> Lane {
@@ -164,6 +163,7 @@ fn describe(lane: &Lane) -> String {
 mod tests {
     use super::*;
     use crate::play::story::samples;
+    use twinstack_lab::world::model::Family;
 
     #[test]
     fn repeated_syns_are_marked_on_the_attempt_that_hung() {

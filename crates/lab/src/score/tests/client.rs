@@ -210,7 +210,7 @@ impl Client {
         let mut tried: Vec<IpAddr> = Vec::new();
         let mut content: Option<Duration> = None;
         loop {
-            let next = self.next(scenario, known, &tried, now);
+            let next = self.next(known, &tried, now);
             let capped =
                 self.cap.is_some_and(|cap| tried.len() >= cap) && scenario.kind != Kind::AllRefused;
             if content.is_some_and(|at| at <= now) || capped || now > scenario.limit {
@@ -229,11 +229,16 @@ impl Client {
             tried.push(address);
             log.step(now, number, address, Step::Requested);
             let mut after = gap;
-            match scenario.fate(address).unwrap() {
+            match scenario.fate(address)? {
                 Fate::Works => {
-                    content = first(content, self.served(number, address, now + ROUND_TRIP, log))
+                    content = Some(earlier(
+                        content,
+                        self.served(number, address, now + ROUND_TRIP, log),
+                    ));
                 }
-                Fate::Slow => content = first(content, self.slow(number, address, now, log)),
+                Fate::Slow => {
+                    content = Some(earlier(content, self.slow(number, address, now, log)));
+                }
                 Fate::Silent => {
                     log.step(now + ROUND_TRIP, number, address, Step::Granted);
                     log.step(now + ROUND_TRIP, number, address, Step::Confirmed);
@@ -256,7 +261,6 @@ impl Client {
     /// The address whose turn it is.
     fn next(
         &self,
-        scenario: &Scenario,
         known: &[(Duration, Family, Vec<IpAddr>)],
         tried: &[IpAddr],
         now: Duration,
@@ -277,24 +281,18 @@ impl Client {
         } else {
             Family::V6
         };
-        let turn = match tried.last().map(|address| Family::of(*address)) {
-            None => self.first,
-            Some(last) if last == self.first => {
-                let leading = tried.iter().all(|it| Family::of(*it) == self.first);
-                if leading && tried.len() < self.first_count {
-                    self.first
-                } else {
-                    other
-                }
-            }
-            Some(_) => self.first,
+        let leading = tried.iter().all(|it| Family::of(*it) == self.first);
+        let after_first = tried.last().is_some_and(|it| Family::of(*it) == self.first);
+        let turn = if after_first && !(leading && tried.len() < self.first_count) {
+            other
+        } else {
+            self.first
         };
         let second = if turn == Family::V6 {
             Family::V4
         } else {
             Family::V6
         };
-        let _ = scenario;
         of(turn).or_else(|| of(second))
     }
 
@@ -331,6 +329,6 @@ impl Client {
     }
 }
 
-fn first(content: Option<Duration>, at: Duration) -> Option<Duration> {
-    Some(content.map_or(at, |earlier| earlier.min(at)))
+fn earlier(content: Option<Duration>, at: Duration) -> Duration {
+    content.map_or(at, |content| content.min(at))
 }
