@@ -178,7 +178,7 @@ fn worlds(report: &Report, columns: usize) -> Vec<Line> {
     head.pad_to(over);
     head.push(Style::Faint, "over");
     head.pad_to(attempts);
-    head.push(Style::Faint, "attempts began at");
+    head.push(Style::Faint, "attempts");
     let mut lines = vec![head];
     for (run, _) in report.worlds() {
         let outcome = outcome(run);
@@ -202,11 +202,17 @@ fn worlds(report: &Report, columns: usize) -> Vec<Line> {
     lines
 }
 
-/// `6 at 14 ms, 4 at 264 ms`, as many as there is room for.
+/// One attempt and the number of the others need so much room.
+const NARROW: usize = 20;
+
+/// When the attempts began: `6 14 ms, 4 264 ms`, as many as there is room for.
 fn began(run: &Run, room: usize) -> String {
     let attempts = run.visit.iter().flat_map(|visit| &visit.attempts);
     let mut text = String::new();
     let count = run.visit.as_ref().map_or(0, |visit| visit.attempts.len());
+    if room < NARROW {
+        return count.to_string();
+    }
     for (number, attempt) in attempts.enumerate() {
         let digit = family_word(attempt.family).trim_start_matches("IPv");
         let more = format!("{digit} {}", time(attempt.started.as_secs_f64()));
