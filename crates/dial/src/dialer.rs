@@ -26,8 +26,8 @@ use tokio::net::TcpStream;
 use tokio::time::Instant as Clock;
 use twinstack_race::history::{Boundary, Era};
 use twinstack_race::{
-    AttemptError, AttemptErrorKind, Config, Endpoint, Host, Instant, Protocol, Race, Service,
-    Target,
+    AttemptError, AttemptErrorKind, Config, Endpoint, Family, Host, Instant, Protocol, Race,
+    Service, Target,
 };
 
 /// Connects. Cheap to clone; clones share the history and everything else.
@@ -87,8 +87,7 @@ pub struct Connection<S = TcpStream> {
 pub struct Path {
     shared: Arc<Shared>,
     inside: Boundary,
-    host: Host,
-    port: u16,
+    report: RaceReport,
     endpoint: Endpoint,
 }
 
@@ -231,8 +230,7 @@ impl Dialer {
                 let path = Path {
                     shared: Arc::clone(shared),
                     inside,
-                    host: report.race().target().host.clone(),
-                    port: report.race().target().port,
+                    report: report.clone(),
                     endpoint,
                 };
                 Ok(Connection {
@@ -271,15 +269,19 @@ impl Path {
         &self.endpoint
     }
 
-    /// Says that the path connects and then swallows data: the next dials to this host try its other addresses first.
+    /// Says that the path connects and then swallows data: the next dials to this host try the other family first.
+    ///
+    /// What swallows data sits on the way and not at the address, so all of the host's addresses of this family count.
     pub fn mark_broken(&self) {
         if let Some(memory) = &self.shared.memory {
-            memory.stalled(
-                self.inside,
-                &self.host,
-                self.port,
-                self.endpoint.address.ip(),
-            );
+            let family = Family::of(self.endpoint.address.ip());
+            let mut addresses = vec![self.endpoint.address.ip()];
+            for address in self.report.answered_addresses() {
+                if Family::of(address) == family && !addresses.contains(&address) {
+                    addresses.push(address);
+                }
+            }
+            memory.stalled(self.inside, self.report.race().target(), &addresses);
         }
     }
 }

@@ -36,13 +36,14 @@ impl Memory {
         self.learn_endings(inside, &target.host, target.port, era, &endings);
     }
 
-    /// A connection that was up and then swallowed data (P1).
-    pub(crate) fn stalled(&self, inside: Boundary, host: &Host, port: u16, address: IpAddr) {
-        let ending = Ending {
-            address,
+    /// Connections that were up, or would be, and then swallow data (P1).
+    pub(crate) fn stalled(&self, inside: Boundary, target: &Target, addresses: &[IpAddr]) {
+        let ending = |address: &IpAddr| Ending {
+            address: *address,
             outcome: Outcome::Stalled,
         };
-        self.learn_endings(inside, host, port, Era::default(), &[ending]);
+        let endings: Vec<Ending> = addresses.iter().map(ending).collect();
+        self.learn_endings(inside, &target.host, target.port, Era::default(), &endings);
     }
 
     fn learn_endings(

@@ -5,13 +5,13 @@ mod json;
 mod words;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use twinstack_race::text;
 use twinstack_race::{
-    AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Outcome, Output, QueryId, Race,
-    What,
+    AnswerData, AttemptErrorKind, AttemptId, Event, Family, Input, Instant, Outcome, Output,
+    QueryId, Race, What,
 };
 
 /// What happened in a race: each question, answer and attempt with its times, why it started, how it ended, who won.
@@ -336,6 +336,17 @@ impl RaceReport {
             stage: "dns",
             addresses: Vec::new(),
             waited_seconds: first.started_seconds - missing.started_seconds,
+        })
+    }
+
+    /// The addresses in all answers.
+    pub(crate) fn answered_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.events().iter().flat_map(|event| match &event.what {
+            What::In(Input::Answer { answer, .. }) => match &answer.data {
+                AnswerData::Addresses(addresses) => addresses.to_vec(),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
         })
     }
 
