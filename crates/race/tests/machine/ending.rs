@@ -230,6 +230,18 @@ fn p2_a_family_that_loses_without_an_error_is_reported() {
         "{TCP}{BOTH}+0 attempt 1\n+250 attempt 2\n+900 succeeded 1\n+900 cancel-attempt 2\n+900 finished connected 1"
     ));
     assert_eq!(race.silent_failure(), None);
+    // It was given up after no longer than the winner took, or so soon that nobody could have answered.
+    for (gave_up, won) in [(200, 400), (50, 70)] {
+        let race = plays(&format!(
+            "{TCP}{BOTH}+0 attempt 1\n+{gave_up} failed 1 timed-out\n+{gave_up} attempt 2\n+{won} succeeded 2\n\
+             +{won} finished connected 2"
+        ));
+        assert_eq!(race.silent_failure(), None, "{gave_up}");
+    }
+    let race = plays(&format!(
+        "{TCP}{BOTH}+0 attempt 1\n+200 failed 1 timed-out\n+200 attempt 2\n+399 succeeded 2\n+399 finished connected 2"
+    ));
+    assert_eq!(race.silent_failure(), Some(Family::V6));
 }
 
 #[test]
