@@ -23,8 +23,10 @@
 mod head;
 mod line;
 mod print;
+mod print_head;
 mod replay;
 mod scan;
+mod words;
 
 pub use print::print;
 pub use replay::{Clock, Mismatch, ReplayError};

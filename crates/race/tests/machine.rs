@@ -22,6 +22,10 @@ mod order;
 mod protected;
 #[path = "machine/racing.rs"]
 mod racing;
+#[path = "machine/random_inputs.rs"]
+mod random_inputs;
+#[path = "machine/random_worlds.rs"]
+mod random_worlds;
 #[path = "machine/resolution.rs"]
 mod resolution;
 #[path = "machine/support.rs"]

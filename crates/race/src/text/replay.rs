@@ -159,7 +159,7 @@ impl fmt::Display for ReplayError {
                 }
                 match got {
                     Some((at, got)) => {
-                        let at = super::print::Millis(*at - Instant::ZERO);
+                        let at = super::words::Millis(*at - Instant::ZERO);
                         write!(f, "got `+{at} {got}`")
                     }
                     None => f.write_str("got nothing"),

@@ -1,8 +1,10 @@
 //! What the tests share.
 
+use proptest::prelude::ProptestConfig;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use twinstack_race::text::{Clock, parse};
-use twinstack_race::{Output, Race, What};
+use twinstack_race::{AttemptId, Event, Input, Instant, Outcome, Output, Race, What};
 
 /// Runs a race that is written as text, with a clock that is never late; the race as it stands after the last line.
 pub(crate) fn plays(text: &str) -> Race {
@@ -44,4 +46,49 @@ pub(crate) fn starts(race: &Race) -> Vec<u128> {
 
 pub(crate) const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// `PROPTEST_CASES` asks for more. A failing case is printed whole; what it taught becomes a test of its own.
+pub(crate) fn settings(cases: u32) -> ProptestConfig {
+    let cases = match std::env::var("PROPTEST_CASES") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => cases,
+    };
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// When attempts started.
+pub(crate) fn start_times(events: &[Event]) -> Vec<Instant> {
+    let start = |event: &Event| match &event.what {
+        What::Out(Output::Attempt { .. }) => Some(event.at),
+        _ => None,
+    };
+    events.iter().filter_map(start).collect()
+}
+
+/// How often each attempt ended, as the caller saw it.
+pub(crate) fn endings(events: &[Event]) -> BTreeMap<AttemptId, usize> {
+    let mut ends = BTreeMap::new();
+    for event in events {
+        match &event.what {
+            What::Out(Output::Attempt { id, .. }) => {
+                assert_eq!(ends.insert(*id, 0), None, "started twice");
+            }
+            What::Out(
+                Output::CancelAttempt { id, .. }
+                | Output::Finished(Outcome::Connected { attempt: id }),
+            )
+            | What::In(
+                Input::Failed { attempt: id, .. } | Input::EchRejected { attempt: id, .. },
+            ) => {
+                *ends.entry(*id).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    ends
 }
