@@ -373,13 +373,17 @@ fn bar(attempt: &Attempt, lane: &Lane) -> Bar {
     // A server that takes a connection and says nothing is no better than one that does not answer.
     let silent = attempt.sent.is_some() && attempt.received.is_none();
     let connected = attempt.confirmed.is_some() && !silent;
-    let decided = [attempt.confirmed, attempt.refused, attempt.broken];
-    let decided = decided.into_iter().flatten().min().filter(|_| !silent);
+    // Where the kernel does not repeat the SYN any more, the attempt had been given up.
+    let to = if silent {
+        lane.end
+    } else {
+        attempt.end().as_secs_f64().min(lane.end)
+    };
     Bar {
         address: attempt.address,
         family: attempt.family,
         from,
-        to: decided.map_or(lane.end, |at| at.as_secs_f64()).max(from),
+        to: to.max(from),
         connected,
         failure: match (connected, attempt.refused, attempt.broken) {
             (true, ..) => None,
