@@ -26,7 +26,7 @@ set -e
 ip link set lo up
 ip address add 192.0.2.1/24 dev lo
 ip -6 address add 2001:db8::1/64 dev lo nodad
-ip route add default via 192.0.2.9 dev lo onlink
+ip route add default dev lo
 ip -6 route add default dev lo
 mount -t tmpfs none /mnt
 echo 'nameserver 127.0.0.1' > /mnt/resolv.conf
