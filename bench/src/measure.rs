@@ -84,7 +84,8 @@ fn has_address(message: &[u8]) -> bool {
 
 /// What the row counts; `None` is never.
 pub(crate) fn figure(case: &Case, seen: &Seen, window: Window) -> Option<Duration> {
-    let answered = seen.usable_answer?;
+    // Who remembers the answer asks nobody: its dial begins with the answer.
+    let answered = seen.usable_answer.unwrap_or(window.from);
     match case.counts {
         Counts::Connected => seen.connected?.checked_sub(answered),
         Counts::ConnectedWithoutRoundTrip => Some(

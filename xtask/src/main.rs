@@ -13,6 +13,8 @@ usage: cargo xtask COMMAND
   conformance  which tests prove which line of crates/race/CHECKLIST.md; fails when a MUST or a SHOULD has none
   bench        the lab's benchmarks (calibration, throughput, packet rate), then what `check` takes, beside the goals
   bench race   what a step of the dialer's machine costs, beside the goals
+  bench dialers  our dialer beside its peers in the lab (installs Python packages and a Go program under bench/target)
+  bench relay  `twinstack proxy` beside HAProxy
   fuzz SECS    every fuzz target for SECS seconds (needs a nightly toolchain and cargo-fuzz)
 ";
 
@@ -22,9 +24,16 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test"] => tests_run::all(),
         ["conformance"] => tests_run::root().and_then(|root| conformance::run(&root)),
-        ["bench", "race"] => {
-            tests_run::cargo(&["bench", "--locked", "-p", "twinstack-race", "--bench", "step"])
-        }
+        ["bench", "race"] => tests_run::cargo(&[
+            "bench",
+            "--locked",
+            "-p",
+            "twinstack-race",
+            "--bench",
+            "step",
+        ]),
+        ["bench", "dialers"] => tests_run::dialers(),
+        ["bench", "relay"] => tests_run::relay(),
         ["bench"] => bench::all(),
         ["fuzz", seconds] => tests_run::fuzz(seconds),
         _ => {

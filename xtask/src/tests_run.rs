@@ -230,6 +230,43 @@ pub(crate) fn fuzz(seconds: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// `bench dialers`: a workspace of its own under `bench/`, for the peers' libraries.
+pub(crate) fn dialers() -> Result<bool> {
+    in_bench(&["build", "--release", "--locked"])?;
+    in_bench(&["run", "--release", "--locked", "--bin", "twinstack-bench"])
+}
+
+/// `bench relay`.
+pub(crate) fn relay() -> Result<bool> {
+    if !cargo(&["build", "--release", "--locked", "--bin", "twinstack"])? {
+        return Ok(false);
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || root().map(|root| root.join("target")),
+        |path| Ok(PathBuf::from(path)),
+    )?;
+    let twinstack = target.join("release").join("twinstack");
+    let twinstack = twinstack.display().to_string();
+    in_bench(&[
+        "run",
+        "--release",
+        "--locked",
+        "--bin",
+        "relay",
+        "--",
+        &twinstack,
+    ])
+}
+
+fn in_bench(arguments: &[&str]) -> Result<bool> {
+    let status = Command::new("cargo")
+        .args(arguments)
+        .current_dir(root()?.join("bench"))
+        .status()
+        .context("starting cargo in bench/")?;
+    Ok(status.success())
+}
+
 /// The workspace's root: this crate's parent.
 pub(crate) fn root() -> Result<PathBuf> {
     Path::new(env!("CARGO_MANIFEST_DIR"))
