@@ -116,10 +116,11 @@ async fn compare(dials: u32) -> io::Result<()> {
             records.connect((name('d', dial), PORT)).await?;
         }
         let end = cpu_time();
-        for (best, spent) in best
-            .iter_mut()
-            .zip([hyper - start, ours - hyper, end - ours])
-        {
+        for (best, spent) in best.iter_mut().zip([
+            hyper.saturating_sub(start),
+            ours.saturating_sub(hyper),
+            end.saturating_sub(ours),
+        ]) {
             *best = (*best).min(spent / (dials / 5));
         }
     }

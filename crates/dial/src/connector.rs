@@ -145,7 +145,7 @@ pub struct HttpStream(Inner);
 enum Inner {
     Plain(TokioIo<TcpStream>),
     #[cfg(feature = "tls")]
-    Secure(TokioIo<TlsStream>),
+    Secure(Box<TokioIo<TlsStream>>),
 }
 
 impl HttpStream {
@@ -155,7 +155,7 @@ impl HttpStream {
 
     #[cfg(feature = "tls")]
     fn secure(stream: TlsStream) -> Self {
-        Self(Inner::Secure(TokioIo::new(stream)))
+        Self(Inner::Secure(Box::new(TokioIo::new(stream))))
     }
 
     /// The TCP connection, for its addresses and options.
@@ -188,7 +188,10 @@ macro_rules! inner {
         match &mut $stream.get_mut().0 {
             Inner::Plain($inner) => $call,
             #[cfg(feature = "tls")]
-            Inner::Secure($inner) => $call,
+            Inner::Secure(boxed) => {
+                let $inner = &mut **boxed;
+                $call
+            }
         }
     };
 }

@@ -87,8 +87,11 @@ struct Running<C: Complete + ?Sized> {
     stage: Stage<C>,
 }
 
+/// The connection and what it leads to, or why there is none.
+type Outcomes<T> = Result<(T, Endpoint), Arc<Failure>>;
+
 /// The result, and when it was there.
-type Ended<T> = (Result<(T, Endpoint), Arc<Failure>>, Instant);
+type Ended<T> = (Outcomes<T>, Instant);
 
 impl<C: Complete + ?Sized> Driver<'_, C> {
     fn poll(
@@ -231,7 +234,7 @@ impl<C: Complete + ?Sized> Driver<'_, C> {
         }
     }
 
-    fn finish(&mut self, outcome: Outcome) -> Option<Result<(C::Output, Endpoint), Arc<Failure>>> {
+    fn finish(&mut self, outcome: Outcome) -> Option<Outcomes<C::Output>> {
         self.running.clear();
         match outcome {
             Outcome::Connected { attempt } => {

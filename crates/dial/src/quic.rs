@@ -26,7 +26,7 @@ use twinstack_race::{AttemptError, AttemptErrorKind, Endpoint, Family, Host};
 #[derive(Debug)]
 pub enum Secure {
     /// TLS over TCP.
-    Tls(TlsStream),
+    Tls(Box<TlsStream>),
     /// QUIC.
     Quic(quinn::Connection),
 }
@@ -140,7 +140,8 @@ impl Complete for Either<'_> {
         match &self.name {
             Ok(name) => {
                 let handshake = Handshake::start(self.tls, name, stream, endpoint);
-                let work: Work = Box::pin(async { handshake.await.map(Secure::Tls) });
+                let work: Work =
+                    Box::pin(async { handshake.await.map(|stream| Secure::Tls(Box::new(stream))) });
                 Stage::Working {
                     work: Box::pin(work),
                     progressed: None,

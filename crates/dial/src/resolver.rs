@@ -181,8 +181,8 @@ impl Asking {
                 let found = ready!(Pin::new(lookup).poll(context));
                 match found.as_ref() {
                     Ok(addresses) => {
-                        let scoped = addresses.v6.iter().filter(|it| it.scope_id() != 0);
-                        scopes.extend(scoped.map(|it| (*it.ip(), it.scope_id())));
+                        let linked = addresses.v6.iter().filter(|it| it.scope_id() != 0);
+                        scopes.extend(linked.map(|it| (*it.ip(), it.scope_id())));
                         Ok(answer_of(addresses, *family))
                     }
                     Err(LookupError::NoName | LookupError::BadName) => Ok(Answer::nx_domain()),

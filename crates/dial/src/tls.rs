@@ -29,8 +29,10 @@ pub struct Tls {
     base: Arc<ClientConfig>,
     alpn: Alpns,
     /// One configuration for each list of ALPN ids that a service record has asked for.
-    others: Arc<Mutex<Vec<(Alpns, Arc<ClientConfig>)>>>,
+    others: Arc<Mutex<Vec<Other>>>,
 }
+
+type Other = (Alpns, Arc<ClientConfig>);
 
 impl Tls {
     /// Trusts whom the system trusts (or the file that `SSL_CERT_FILE` names).

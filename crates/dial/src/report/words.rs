@@ -76,10 +76,12 @@ fn service(record: &ServiceRecord) -> String {
     let mut text = format!("{} {target}", record.priority);
     if let Some(alpn) = &record.alpn {
         let ids: Vec<String> = alpn.iter().map(ToString::to_string).collect();
-        text += &format!(" alpn={}", ids.join(","));
+        text.push_str(" alpn=");
+        text.push_str(&ids.join(","));
     }
     if let Some(port) = record.port {
-        text += &format!(" port={port}");
+        text.push_str(" port=");
+        text.push_str(&port.to_string());
     }
     text
 }

@@ -1,4 +1,5 @@
 //! What the tests share: listeners of every kind.
+#![expect(clippy::unwrap_used, reason = "these helpers are tests too")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -74,11 +74,10 @@ fn services(records: &[Record], kind: QueryType) -> (AnswerData, Option<Ttl>) {
     let mut found = Vec::new();
     let mut least = None;
     for record in records {
-        let binding = match (&record.data, kind) {
-            (Data::Https(binding), QueryType::Https) | (Data::Svcb(binding), QueryType::Svcb) => {
-                binding
-            }
-            _ => continue,
+        let ((Data::Https(binding), QueryType::Https) | (Data::Svcb(binding), QueryType::Svcb)) =
+            (&record.data, kind)
+        else {
+            continue;
         };
         // A target that is no host name cannot be connected to.
         let Some(service) = service(record, binding) else {

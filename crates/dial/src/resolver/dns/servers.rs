@@ -23,6 +23,9 @@ pub(super) struct Servers {
     options: AskOptions,
 }
 
+/// A server by its number, and what it was asked.
+type Asked<'a> = (usize, Pin<Box<dyn Future<Output = Exchange> + Send + 'a>>);
+
 struct Server {
     client: Client,
     /// Milliseconds after the epoch until when it stands behind; 0 for never.
@@ -55,8 +58,7 @@ impl Servers {
     pub(super) async fn ask(&self, question: &Question) -> Result<Response, AskError> {
         let order = self.order();
         let mut waiting = order.iter().copied();
-        let mut running: Vec<(usize, Pin<Box<dyn Future<Output = Exchange> + Send + '_>>)> =
-            Vec::new();
+        let mut running: Vec<Asked<'_>> = Vec::new();
         let mut unhelpful = None;
         let mut next = pin!(sleep_until(Instant::now()));
         poll_fn(|context| {

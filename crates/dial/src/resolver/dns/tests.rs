@@ -33,6 +33,10 @@ struct Script {
     records: Vec<Record>,
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a script is what comes back, or nothing"
+)]
 fn records(lines: &[&str]) -> Option<Script> {
     let root = twinstack_dns::Name::root();
     let record = |line: &&str| parse_record_line(line, &root, Ttl::from_secs(60)).unwrap();
@@ -42,6 +46,7 @@ fn records(lines: &[&str]) -> Option<Script> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as above")]
 fn failing(rcode: Rcode) -> Option<Script> {
     Some(Script {
         rcode,
