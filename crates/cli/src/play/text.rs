@@ -283,6 +283,5 @@ fn indented(line: Line) -> Line {
     indented
 }
 
-
 #[cfg(test)]
 mod tests;
