@@ -15,7 +15,7 @@ use twinstack_dial::{Dialer, Family, Resolver, SocketOptions};
 const V4: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const V6: Ipv6Addr = Ipv6Addr::LOCALHOST;
 
-fn dialer(answers: Answers) -> Dialer {
+fn dialer(answers: &Answers) -> Dialer {
     Dialer::builder().resolver(answers.resolver()).build()
 }
 
@@ -30,7 +30,7 @@ fn near(elapsed: Duration, expected: Duration) {
 #[tokio::test]
 async fn ipv6_goes_first() {
     let (port, _guard) = listener(&[V4.into(), V6.into()]).await;
-    let connection = dialer(Answers::default().v4(&[V4]).v6(&[V6]))
+    let connection = dialer(&Answers::default().v4(&[V4]).v6(&[V6]))
         .connect(("both.test", port))
         .await
         .unwrap();
@@ -45,7 +45,7 @@ async fn ipv6_goes_first() {
 async fn a_refused_first_address_costs_the_floor() {
     let (port, _guard) = listener(&[V4.into()]).await;
     let start = Instant::now();
-    let connection = dialer(Answers::default().v4(&[V4]).v6(&[V6]))
+    let connection = dialer(&Answers::default().v4(&[V4]).v6(&[V6]))
         .connect(("half.test", port))
         .await
         .unwrap();
@@ -68,7 +68,7 @@ async fn a_refused_first_address_costs_the_floor() {
 async fn a_silent_ipv6_costs_the_attempt_delay_and_is_named() {
     let (port, _guard) = silent_listener(V6.into(), &[V4.into()]).await;
     let start = Instant::now();
-    let connection = dialer(Answers::default().v4(&[V4]).v6(&[V6]))
+    let connection = dialer(&Answers::default().v4(&[V4]).v6(&[V6]))
         .connect(("silent.test", port))
         .await
         .unwrap();
@@ -84,7 +84,7 @@ async fn a_silent_ipv6_costs_the_attempt_delay_and_is_named() {
 #[tokio::test]
 async fn a_silent_address_is_skipped_the_second_time() {
     let (port, _guard) = silent_listener(V6.into(), &[V4.into()]).await;
-    let dialer = dialer(Answers::default().v4(&[V4]).v6(&[V6]));
+    let dialer = dialer(&Answers::default().v4(&[V4]).v6(&[V6]));
     dialer.connect(("again.test", port)).await.unwrap();
     let start = Instant::now();
     let connection = dialer.connect(("again.test", port)).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_dead_first_address_of_the_same_family_costs_the_attempt_delay() {
     let second = Ipv4Addr::new(127, 0, 0, 2);
     let (port, _guard) = silent_listener(V4.into(), &[second.into()]).await;
     let start = Instant::now();
-    let connection = dialer(Answers::default().v4(&[V4, second]))
+    let connection = dialer(&Answers::default().v4(&[V4, second]))
         .connect(("two.test", port))
         .await
         .unwrap();
@@ -114,7 +114,7 @@ async fn a_question_for_aaaa_that_is_never_answered_costs_the_resolution_delay()
     let (port, _guard) = listener(&[V4.into()]).await;
     let answers = Answers::default().v4(&[V4]).never(Family::V6);
     let start = Instant::now();
-    let connection = dialer(answers).connect(("lost.test", port)).await.unwrap();
+    let connection = dialer(&answers).connect(("lost.test", port)).await.unwrap();
     near(start.elapsed(), Duration::from_millis(50));
     let silent = connection.report.silent_failure().unwrap();
     assert_eq!((silent.family, silent.stage), ("ipv6", "dns"));
@@ -125,7 +125,7 @@ async fn a_question_for_a_that_is_never_answered_costs_nothing() {
     let (port, _guard) = listener(&[V6.into()]).await;
     let answers = Answers::default().v6(&[V6]).never(Family::V4);
     let start = Instant::now();
-    dialer(answers).connect(("lost.test", port)).await.unwrap();
+    dialer(&answers).connect(("lost.test", port)).await.unwrap();
     assert!(
         start.elapsed() < Duration::from_millis(45),
         "{:?}",
@@ -147,7 +147,7 @@ async fn a_peer_that_accepts_and_stays_silent_is_no_winner() {
             std::mem::forget(stream.into_std());
         }
     });
-    let dialer = dialer(Answers::default().v4(&[V4]).v6(&[V6]));
+    let dialer = dialer(&Answers::default().v4(&[V4]).v6(&[V6]));
     let start = Instant::now();
     let connection = dialer
         .connect_with(("mute.test", port), async |stream: TcpStream, _| {
@@ -179,7 +179,7 @@ async fn total_failure_lists_every_question_and_every_attempt() {
     let answers = Answers::default()
         .v4(&[V4, Ipv4Addr::new(127, 0, 0, 2)])
         .no_name(Family::V6);
-    let error = dialer(answers)
+    let error = dialer(&answers)
         .connect(("gone.test", port))
         .await
         .unwrap_err();
@@ -208,7 +208,7 @@ async fn total_failure_lists_every_question_and_every_attempt() {
 #[tokio::test]
 async fn a_name_without_an_address_is_not_found() {
     let answers = Answers::default().no_name(Family::V6).no_name(Family::V4);
-    let error = dialer(answers)
+    let error = dialer(&answers)
         .connect(("nobody.test", 1))
         .await
         .unwrap_err();

@@ -89,22 +89,22 @@ fn run(world: &str, resolver: &str, what: &str) -> Vec<Told> {
         "{text}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let told: Vec<Told> = text
+    let lines: Vec<Told> = text
         .lines()
         .map(|line| {
             let mut cells = line.split('|');
-            let mut word = || cells.next().unwrap().to_owned();
+            let mut next = || cells.next().unwrap().to_owned();
             Told {
-                took: word().parse().unwrap(),
-                family: word(),
-                attempts: word().parse().unwrap(),
-                silent: word(),
-                queries: word(),
+                took: next().parse().unwrap(),
+                family: next(),
+                attempts: next().parse().unwrap(),
+                silent: next(),
+                queries: next(),
             }
         })
         .collect();
-    println!("  {what} over {resolver}: {told:?}");
-    told
+    println!("  {what} over {resolver}: {lines:?}");
+    lines
 }
 
 fn within(told: &Told, family: &str, range: std::ops::Range<f64>) {
@@ -310,7 +310,7 @@ fn tell(report: &RaceReport, silent: Option<&str>) {
     let won = attempts.iter().find(|it| it.outcome == "won").unwrap();
     let failure = report.silent_failure();
     let stage = silent
-        .or(failure.as_ref().map(|it| it.stage))
+        .or_else(|| failure.as_ref().map(|it| it.stage))
         .unwrap_or("-");
     let kinds: Vec<&str> = queries.iter().map(|it| it.kind.as_str()).collect();
     let took = (won.ended_seconds.unwrap() - first) * 1000.0;

@@ -1,10 +1,6 @@
 //! TLS and QUIC as part of the race, over loopback.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "these helpers are tests too"
-)]
+#![expect(clippy::unwrap_used, reason = "these helpers are tests too")]
 
 #[expect(dead_code, reason = "another test uses the rest")]
 #[path = "support/answers.rs"]
