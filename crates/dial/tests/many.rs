@@ -110,7 +110,7 @@ async fn ten_thousand_dials_to_a_black_hole_leave_nothing() {
     let dialer = Dialer::builder().resolver(resolver).build();
     let files = open_files();
     let mut after = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..6 {
         let started = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let dials: Vec<_> = (0..DIALS)
             .map(|_| {
@@ -135,11 +135,11 @@ async fn ten_thousand_dials_to_a_black_hole_leave_nothing() {
         until("every socket is closed", || open_files() <= files + 2).await;
         after.push(memory());
     }
-    // Two rounds warm the allocators of all threads up; the next ones must not add to it.
-    let grown = after[3].saturating_sub(after[1]);
+    // What the allocator gives back differs by tens of megabytes from round to round; what leaks only ever grows.
+    let (early, late) = (after[0].max(after[1]), after[4].min(after[5]));
     assert!(
-        grown < 8 * 1024,
-        "memory grew by {grown} KiB over two rounds: {after:?}"
+        late < early + 8 * 1024,
+        "memory grew, KiB by round: {after:?}"
     );
 }
 
