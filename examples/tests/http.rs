@@ -1,5 +1,10 @@
 //! hyper, reqwest and tonic against servers of hyper's.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is the failure they report"
+)]
+
 #[path = "support/shared.rs"]
 mod support;
 

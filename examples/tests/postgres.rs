@@ -1,5 +1,10 @@
 //! tokio-postgres against a server that speaks just enough of the protocol to log in and to answer one row.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is the failure they report"
+)]
+
 #[path = "support/shared.rs"]
 mod support;
 

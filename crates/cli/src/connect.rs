@@ -225,33 +225,33 @@ fn human(report: &RaceReport, columns: usize) -> Vec<Line> {
     let tried = report.attempts();
     let mut lanes = questions(&asked);
     lanes.extend(attempts(&tried));
-    let mut lines = vec![
+    let mut text = vec![
         Line::styled(Style::Strong, report.target()),
         Line::default(),
     ];
-    lines.extend(draw(&lanes, elapsed, columns));
-    lines.push(Line::default());
+    text.extend(draw(&lanes, elapsed, columns));
+    text.push(Line::default());
     for attempt in &tried {
-        let text = format!("{}  {}; {}", attempt.id, attempt.cause, attempt.order);
-        lines.extend(Line::plain(format!("  {text}")).wrap(columns, 5));
+        let words = format!("{}  {}; {}", attempt.id, attempt.cause, attempt.order);
+        text.extend(Line::plain(format!("  {words}")).wrap(columns, 5));
     }
     if !tried.is_empty() {
-        lines.push(Line::default());
+        text.push(Line::default());
     }
     if let Some(silent) = report.silent_failure() {
-        let text = format!(
+        let words = format!(
             "{} was silent ({}) and was waited for {:.0} ms: whoever does not fall back hangs here",
             family(silent.family),
             stage(silent.stage),
             silent.waited_seconds * 1000.0
         );
-        lines.extend(Line::styled(Style::Caution, text).wrap(columns, 0));
+        text.extend(Line::styled(Style::Caution, words).wrap(columns, 0));
     }
-    lines.push(match report.winner() {
+    text.push(match report.winner() {
         Some(_) => Line::styled(Style::Good, report.to_string()),
         None => Line::styled(Style::Bad, report.to_string()),
     });
-    lines
+    text
 }
 
 fn family(word: &str) -> &str {

@@ -67,7 +67,7 @@ impl Default for Limits {
             request_bytes: 8 * 1024,
             request_time: Duration::from_secs(10),
             dial_time: Duration::from_secs(30),
-            idle_time: Some(Duration::from_secs(10 * 60)),
+            idle_time: Some(Duration::from_mins(10)),
             total_time: None,
             grace: Duration::from_secs(30),
         }
@@ -280,12 +280,9 @@ async fn accept(
                 Err(_) => return,
             },
         };
-        let (stream, client) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(_) => {
-                tokio::time::sleep(BREATH).await;
-                continue;
-            }
+        let Ok((stream, client)) = listener.accept().await else {
+            tokio::time::sleep(BREATH).await;
+            continue;
         };
         let session = Session {
             shared: Arc::clone(&shared),

@@ -1,12 +1,17 @@
 //! A name with a dead IPv6 address and a living IPv4 one.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is the failure they report"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 use twinstack_dial::{Dialer, Family, Resolver};
 
 /// An IPv6 port that swallows every SYN, for as long as this lives.
 pub(crate) struct Dead {
-    _listener: TcpListener,
+    listener: TcpListener,
     _filler: Vec<TcpStream>,
 }
 
@@ -14,7 +19,7 @@ pub(crate) struct Dead {
 pub(crate) async fn half_dead() -> (Dead, tokio::net::TcpListener, u16) {
     loop {
         let dead = dead();
-        let port = dead._listener.local_addr().unwrap().port();
+        let port = dead.listener.local_addr().unwrap().port();
         if let Ok(listener) = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             return (dead, listener, port);
         }
@@ -35,7 +40,7 @@ fn dead() -> Dead {
         assert!(filler.len() < 10, "this listener is never full");
     }
     Dead {
-        _listener: listener,
+        listener,
         _filler: filler,
     }
 }

@@ -134,7 +134,7 @@ pub(crate) fn draw(lanes: &[Lane], elapsed: f64, columns: usize) -> Vec<Line> {
         .saturating_sub(left + 2 + words.min(24))
         .clamp(LEAST_TRACK, MOST_TRACK);
     let scale = Scale { elapsed, track };
-    let mut lines = vec![ruler(&scale, left)];
+    let mut picture = vec![ruler(&scale, left)];
     for lane in lanes {
         let mut line = Line::plain("  ");
         line.push(Style::Faint, &lane.number);
@@ -146,13 +146,13 @@ pub(crate) fn draw(lanes: &[Lane], elapsed: f64, columns: usize) -> Vec<Line> {
         line.push(lane.end.style(), &lane.words);
         let indent = left + track + 2;
         // Where there is no room beside the picture, words go on below it.
-        lines.extend(if indent + 12 > columns {
+        picture.extend(if indent + 12 > columns {
             vec![line]
         } else {
             line.wrap(columns, indent)
         });
     }
-    lines
+    picture
 }
 
 struct Scale {
@@ -195,11 +195,11 @@ fn ruler(scale: &Scale, left: usize) -> Line {
 }
 
 /// The lane's line: `├──┼──●`, as long as it lasted.
-fn bar(line: &mut Line, lane: &Lane, scale: &Scale) {
+fn bar(out: &mut Line, lane: &Lane, scale: &Scale) {
     let from = scale.column(lane.from);
     let until = scale.column(lane.until.unwrap_or(scale.elapsed)).max(from);
     let half = lane.half.map(|half| scale.column(half));
-    line.push(Style::Plain, " ".repeat(from));
+    out.push(Style::Plain, " ".repeat(from));
     let body: String = (from..until)
         .map(|column| match column {
             _ if column == from => '├',
@@ -209,8 +209,8 @@ fn bar(line: &mut Line, lane: &Lane, scale: &Scale) {
             _ => '─',
         })
         .collect();
-    line.push(Style::Faint, body);
-    line.push(lane.end.style(), lane.end.mark().to_string());
+    out.push(Style::Faint, body);
+    out.push(lane.end.style(), lane.end.mark().to_string());
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct Access {
 enum Local {
     Unspecified,
     Loopback,
-    LinkLocal,
+    Link,
     Multicast,
     Broadcast,
     OwnAddress,
@@ -31,7 +31,7 @@ impl Local {
         match self {
             Self::Unspecified => "the unspecified address, which means this host",
             Self::Loopback => "a loopback address",
-            Self::LinkLocal => "a link-local address",
+            Self::Link => "a link-local address",
             Self::Multicast => "a multicast address",
             Self::Broadcast => "the broadcast address",
             Self::OwnAddress => "an address of the proxy's own host",
@@ -80,8 +80,8 @@ fn kind(address: IpAddr) -> Option<Local> {
         IpAddr::V4(v4) if v4.octets()[0] == 0 => Some(Local::Unspecified),
         IpAddr::V6(v6) if v6.is_unspecified() => Some(Local::Unspecified),
         _ if address.is_loopback() => Some(Local::Loopback),
-        IpAddr::V4(v4) if v4.is_link_local() => Some(Local::LinkLocal),
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(Local::LinkLocal),
+        IpAddr::V4(v4) if v4.is_link_local() => Some(Local::Link),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(Local::Link),
         IpAddr::V4(v4) if v4.is_broadcast() => Some(Local::Broadcast),
         _ if address.is_multicast() => Some(Local::Multicast),
         _ => None,
@@ -91,13 +91,12 @@ fn kind(address: IpAddr) -> Option<Local> {
 /// The IPv4 address that an IPv6 address stands for: mapped, compatible, behind the well-known NAT64 prefix, 6to4.
 fn carried(address: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(v6) = address else { return None };
-    let [a, b, c, d, e, f, ..] = v6.segments();
     let last =
         Ipv4Addr::from_bits(u32::try_from(v6.to_bits() & u128::from(u32::MAX)).unwrap_or_default());
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(last.into()),
+    match v6.segments() {
+        [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(last.into()),
         // `::1` and `::` are themselves.
-        [0, 0, 0, 0, 0, 0] if v6 != Ipv6Addr::LOCALHOST && !v6.is_unspecified() => {
+        [0, 0, 0, 0, 0, 0, ..] if v6 != Ipv6Addr::LOCALHOST && !v6.is_unspecified() => {
             Some(last.into())
         }
         [0x2002, high, low, ..] => {

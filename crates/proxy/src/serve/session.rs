@@ -241,9 +241,9 @@ impl Session {
 struct Open<'a>(&'a Shared);
 
 impl<'a> Open<'a> {
-    fn new(shared: &'a Arc<Shared>) -> Open<'a> {
+    fn new(shared: &'a Arc<Shared>) -> Self {
         shared.metrics.open(1);
-        Open(shared)
+        Self(shared)
     }
 }
 
