@@ -6,7 +6,8 @@ say() { printf '%s\n' "$*" >&2; }
 need_programs() {
     local missing=() path=$PATH:/usr/sbin:/sbin
     while [ $# -ge 2 ]; do
-        PATH=$path command -v "$1" >/dev/null 2>&1 || missing+=("$2")
+        # What is no program is named by its path.
+        [[ $1 == /* && -e $1 ]] || PATH=$path command -v "$1" >/dev/null 2>&1 || missing+=("$2")
         shift 2
     done
     # C headers come with no program of their own.

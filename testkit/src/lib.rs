@@ -17,6 +17,8 @@ pub const NOT_RUN: &str = "TWINSTACK_NOT_RUN";
 pub enum Need {
     /// A program, by its name; looked for in `PATH` and in the `sbin` directories.
     Program(&'static str),
+    /// A file or directory, by its path.
+    File(&'static str),
     /// Being root, for tests that become somebody else.
     Root,
     /// User namespaces as this user.
@@ -58,6 +60,7 @@ fn missing(need: Need) -> Option<String> {
         Need::Program(name) => find(name)
             .is_none()
             .then(|| format!("`{name}` is not installed")),
+        Need::File(path) => (!Path::new(path).exists()).then(|| format!("there is no `{path}`")),
         Need::Root => {
             let root = std::fs::metadata("/proc/self").is_ok_and(|it| {
                 use std::os::unix::fs::MetadataExt;

@@ -480,8 +480,11 @@ fn a_trace_of_every_packet_is_readable_by_tshark() {
     assert_eq!(count("_ws.malformed"), 0);
 }
 
-/// Polls until something is there or the time is over.
 /// A folder with a copy of the binary that any user may execute: the binary itself may lie where others cannot read.
+#[expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests: a panic is the failure it reports"
+)]
 fn readable_binary() -> tempfile::TempDir {
     let directory = tempfile::tempdir_in("/tmp").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -491,6 +494,7 @@ fn readable_binary() -> tempfile::TempDir {
     directory
 }
 
+/// Polls until something is there or the time is over.
 fn wait_for<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {

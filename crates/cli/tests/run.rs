@@ -2,6 +2,12 @@
 //!
 //! Margins are wide: what is asked is whether a program waits for a quarter of a second or for two minutes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: a panic is the failure they report"
+)]
+
 #[path = "support/shared.rs"]
 mod support;
 
@@ -9,7 +15,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use support::text;
+use support::{text, twinstack};
 use twinstack_testkit::{Need, can_run};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_twinstack");
@@ -63,11 +69,7 @@ fn run_in(world: &str, options: &[&str], command: &[&str]) -> Output {
     all.extend(options);
     all.push("--");
     all.extend(command);
-    Command::new(BINARY)
-        .args(all)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    twinstack(&all).stdin(Stdio::null()).output().unwrap()
 }
 
 fn run(options: &[&str], command: &[&str]) -> Command {
@@ -89,11 +91,7 @@ fn timed(world: &str, command: &[&str]) -> (Duration, Output) {
     inside.extend(command);
     let mut all = vec!["lab", "run", world, "--"];
     all.extend(inside);
-    let output = Command::new(BINARY)
-        .args(all)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let output = twinstack(&all).stdin(Stdio::null()).output().unwrap();
     let errors = text(&output.stderr);
     let took = errors
         .lines()
@@ -227,11 +225,12 @@ fn every_way_to_ask_a_name_server_leads_to_the_stub() {
     }
     let output = run_in("aaaa-dropped", &[], &["python3", "-c", ASK]);
     let each = ["unconnected", "connected", "polled", "stream"];
-    let expected: String = [each, each]
+    let lines = [each, each]
         .concat()
         .iter()
-        .map(|way| format!("{way} {{1: 2, 2: 0}}\n"))
-        .collect();
+        .map(|way| format!("{way} {{1: 2, 2: 0}}"))
+        .collect::<Vec<_>>();
+    let expected = lines.join("\n") + "\n";
     let errors = text(&output.stderr);
     assert_eq!(text(&output.stdout), expected, "{errors}");
     assert_eq!(errors, "", "nothing passes by");
@@ -337,14 +336,15 @@ fn real_programs_fall_back() {
     );
     let requests =
         "import requests; print(requests.get('http://www.lab.test/', timeout=30).status_code)";
-    let has_requests = Command::new("python3")
-        .args(["-c", "import requests"])
-        .output();
-    if has_requests.is_ok_and(|output| output.status.success()) {
+    let of_debian = "/usr/lib/python3/dist-packages/requests/__init__.py";
+    if can_run(
+        "real_programs_fall_back: requests",
+        &[Need::File(of_debian)],
+    ) {
         check(
             "real_programs_fall_back: requests",
             "python3",
-            &["python3", "-c", requests],
+            &["/usr/bin/python3", "-c", requests],
             "200",
         );
     }

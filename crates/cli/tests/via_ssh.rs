@@ -4,6 +4,11 @@
 //! as an ordinary user, who is the lab's root under another number in a namespace of his own, and then it
 //! separates nothing and lets in nobody but himself.
 
+#![expect(
+    clippy::panic,
+    reason = "helpers of tests: a panic is the failure they report"
+)]
+
 #[path = "support/shared.rs"]
 mod support;
 

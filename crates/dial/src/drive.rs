@@ -51,6 +51,7 @@ where
         course,
         race,
         epoch,
+        begun: false,
         armed: Instant::MAX,
         asked: Vec::with_capacity(2),
         running: Vec::with_capacity(2),
@@ -72,6 +73,7 @@ struct Driver<'a, C: Complete + ?Sized> {
     course: Course<'a, C>,
     race: Race,
     epoch: Clock,
+    begun: bool,
     /// When the timer fires; the end of time when it is not running.
     armed: Instant,
     asked: Vec<(QueryId, Asking)>,
@@ -133,7 +135,11 @@ impl<C: Complete + ?Sized> Driver<'_, C> {
         }
     }
 
-    fn now(&self) -> Instant {
+    /// The race's clock. The first look is at its beginning, so that a record of it runs again to the letter.
+    fn now(&mut self) -> Instant {
+        if !std::mem::replace(&mut self.begun, true) {
+            return Instant::ZERO;
+        }
         let nanos = self.epoch.elapsed().as_nanos();
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }

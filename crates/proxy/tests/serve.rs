@@ -1,5 +1,11 @@
 //! A whole proxy on the loopback: what clients say, what they are told, what is counted.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests: a panic is the failure they report"
+)]
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
