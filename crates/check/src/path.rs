@@ -54,7 +54,7 @@ pub(crate) struct Plan {
     pub(crate) ports: Vec<u16>,
     /// `https` or `http` if the target said so; otherwise the port decides.
     pub(crate) scheme: Option<String>,
-    /// The ports that the user asked for. One that is only usual may be closed on both families, and nothing is wrong.
+    /// The ports that the user asked for or an HTTPS record promises. One that is only usual may be closed on both families, and nothing is wrong.
     pub(crate) wanted: BTreeSet<u16>,
     /// The port that the target itself named, as in `https://host:80`: there `scheme` rules, whatever is usual on that
     /// number.

@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
 
     /// Addresses that need no look-up.
     async fn known(&self, host: String, addresses: Vec<IpAddr>) -> Seen {
-        let plan = self.plan(host, addresses.clone(), Vec::new(), false);
+        let plan = self.plan(host, addresses.clone(), Vec::new(), Advertised::default());
         let (path, ptr) = join(
             self.walk(plan),
             ptr::collect(&self.asker, &self.resolvers, &addresses),
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
             address.to_string(),
             vec![address],
             prefixes.collect(),
-            false,
+            Advertised::default(),
         );
         let addresses = [address];
         let (path, ptr) = join(
@@ -333,7 +333,10 @@ impl<'a> Run<'a> {
             host,
             addresses.clone(),
             prefixes.into_iter().collect(),
-            known.iter().any(offers_h3),
+            Advertised {
+                https: known.iter().any(has_https_record),
+                h3: known.iter().any(offers_h3),
+            },
         );
         join(
             self.walk(plan),
@@ -356,7 +359,7 @@ impl<'a> Run<'a> {
         host: String,
         addresses: Vec<IpAddr>,
         prefixes: Vec<Nat64Prefix>,
-        h3_advertised: bool,
+        advertised: Advertised,
     ) -> path::Plan {
         let options = self.options;
         let usual = match options.target.scheme.as_deref() {
@@ -371,6 +374,8 @@ impl<'a> Run<'a> {
             scheme: options.target.scheme.clone(),
             wanted: (options.ports.iter().copied())
                 .chain(options.target.port.or(usual))
+                // Browsers that see an HTTPS record go to 443, and nowhere else (RFC 9460 section 9.5).
+                .chain((advertised.https && options.profile == Profile::Web).then_some(443))
                 .collect(),
             scheme_port: options.target.port,
             path: options.target.path.clone(),
@@ -379,7 +384,7 @@ impl<'a> Run<'a> {
             client: options.client.clone(),
             local: options.local,
             allow_v4_only: options.allow_v4_only,
-            h3_advertised,
+            h3_advertised: advertised.h3,
             nat64: prefixes.iter().find_map(Nat64Prefix::as_96),
             lookup: self.lookup(prefixes),
             pace: path::Pace::AtOnce,
@@ -424,6 +429,30 @@ impl<'a> Run<'a> {
             .boxed()
         })
     }
+}
+
+/// What the records promise.
+#[derive(Clone, Copy, Debug, Default)]
+struct Advertised {
+    /// There is an HTTPS record: the service is on 443.
+    https: bool,
+    /// It names HTTP/3.
+    h3: bool,
+}
+
+/// Whether a service record is there, with an answer of its own and on the usual port.
+fn has_https_record(names: &NamesObservation) -> bool {
+    names
+        .lookups
+        .iter()
+        .filter(|lookup| lookup.name == names.name || lookup.name == names.canonical)
+        .flat_map(Lookup::records)
+        .any(|record| match &record.data {
+            Data::Https(binding) => {
+                binding.priority != 0 && binding.params.port().is_none_or(|port| port == 443)
+            }
+            _ => false,
+        })
 }
 
 fn offers_h3(names: &NamesObservation) -> bool {

@@ -193,6 +193,9 @@ pub(super) fn talk_error(error: &io::Error) -> TalkError {
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match (inner, error.kind()) {
         (Some(rustls::Error::AlertReceived(alert)), _) => TalkError::Alert(alert_name(*alert)),
+        (Some(rustls::Error::InvalidMessage(_)), _) => {
+            TalkError::Garbled("an answer that is no TLS".to_owned())
+        }
         (Some(other), _) => TalkError::Garbled(other.to_string()),
         (None, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => TalkError::Reset,
         (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionAborted) => {

@@ -197,7 +197,11 @@ fn fallback(client: &ClientTiming, table: &[Row]) -> &'static str {
     };
     let open = |row: &Row| matches!(row.tcp, Phase::Ok { .. });
     if client.fallback_exercised && !rows(false).any(open) && !rows(true).any(open) {
-        "; IPv6 was broken, and there was no IPv4 to fall back to"
+        if rows(false).next().is_some() {
+            "; IPv6 was broken, and so was IPv4"
+        } else {
+            "; IPv6 was broken, and there was no IPv4 to fall back to"
+        }
     } else if client.fallback_exercised && client.elapsed_seconds.is_some() {
         "; IPv6 was broken, so this is what its fallback costs"
     } else if client.fallback_exercised {
@@ -390,6 +394,11 @@ mod tests {
             &failed,
             &[dead("2e00:5::80")],
             "  built-in: no answer, no address answered; IPv6 was broken, and there was no IPv4 to fall back to",
+        );
+        check(
+            &failed,
+            &[dead("2e00:5::80"), dead("198.51.100.80")],
+            "  built-in: no answer, no address answered; IPv6 was broken, and so was IPv4",
         );
     }
 

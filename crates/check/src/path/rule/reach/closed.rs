@@ -1,14 +1,16 @@
 //! Nobody gets in, over either family: `reach.closed`.
 //!
-//! Not about families at all, and so found only when nothing else explains it: no address takes a connection, or the
-//! port that the user asked for is closed wherever other ports are open.
+//! Not about families at all, and so found only when nothing else explains it: no address takes a connection, or a port
+//! that the user asked for, that an HTTPS record promises or that a page redirects to is closed wherever others are open.
 
 use super::{Places, attempt, attempts, finding};
+use crate::path::link::Link;
 use crate::path::observation::{ConnectFailure, PortObservation};
 use crate::path::rule::Judgement;
 use crate::path::rule::view::{AddressView, Death, State, View};
 use crate::path::words::{list, ports as port_words, quoted};
 use crate::path::{Family, Plan};
+use std::collections::BTreeSet;
 
 /// Whether no address lives, and not for want of IPv6 alone.
 pub(super) fn everywhere(view: &View<'_>) -> bool {
@@ -54,9 +56,11 @@ pub(super) fn service(view: &View<'_>, judgement: &mut Judgement) {
     ));
 }
 
-/// Ports that the user asked for, and that are closed on every address whose other ports are open.
+/// Ports that are counted on, and that are closed on every address whose other ports are open.
 pub(super) fn ports(view: &View<'_>, judgement: &mut Judgement) {
-    for port in &view.plan.wanted {
+    let mut wanted = view.plan.wanted.clone();
+    wanted.extend(redirected_to(view));
+    for port in &wanted {
         let closed: Vec<(&AddressView<'_>, &PortObservation)> = view
             .addresses
             .iter()
@@ -92,6 +96,36 @@ pub(super) fn ports(view: &View<'_>, judgement: &mut Judgement) {
             hint(view.plan, &[*port]),
         ));
     }
+}
+
+/// Ports of this host to which its own pages send their visitors.
+fn redirected_to(view: &View<'_>) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    for seen in view
+        .addresses
+        .iter()
+        .flat_map(|address| &address.seen.ports)
+    {
+        let Some(page) = seen.page() else { continue };
+        let base = Link {
+            https: false,
+            host: view.plan.host.to_ascii_lowercase(),
+            port: seen.port,
+            path: view.plan.path.clone(),
+        };
+        let targets = page
+            .hops
+            .iter()
+            .map(|(_, target)| target)
+            .chain(&page.location);
+        ports.extend(
+            targets
+                .filter_map(|target| base.join(target))
+                .filter(|link| link.host == base.host)
+                .map(|link| link.port),
+        );
+    }
+    ports
 }
 
 /// `IPv6 and IPv4 alike`, or the only one.

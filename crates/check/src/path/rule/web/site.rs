@@ -109,6 +109,11 @@ fn strangers(view: &View<'_>, port: u16) -> Vec<Stranger> {
             return None;
         }
         let page = seen.page()?;
+        // Balancers in front of broken servers mix 500, 502, 503 and 504: that is no other site.
+        let broken = |status: u16| (500..600).contains(&status);
+        if broken(page.status) && on_v4.iter().all(|identity| broken(identity.status)) {
+            return None;
+        }
         Some(Stranger {
             address: address.seen.address,
             port,
