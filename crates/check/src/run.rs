@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use twinstack_dns::record::ServiceBinding;
 use twinstack_dns::resolv_conf::ResolvConf;
 use twinstack_dns::{Data, Name, RecordType};
 use twinstack_finding::Skipped;
@@ -440,33 +441,32 @@ struct Advertised {
     h3: bool,
 }
 
-/// Whether a service record is there, with an answer of its own and on the usual port.
+/// Whether a service record of the name itself puts it on the usual port.
 fn has_https_record(names: &NamesObservation) -> bool {
-    names
-        .lookups
-        .iter()
-        .filter(|lookup| lookup.name == names.name || lookup.name == names.canonical)
-        .flat_map(Lookup::records)
-        .any(|record| match &record.data {
-            Data::Https(binding) => {
-                binding.priority != 0 && binding.params.port().is_none_or(|port| port == 443)
-            }
-            _ => false,
-        })
+    let own = |lookup: &&Lookup| lookup.name == names.name || lookup.name == names.canonical;
+    https_records(names.lookups.iter().filter(own)).any(|binding| {
+        binding.priority != 0 && binding.params.port().is_none_or(|port| port == 443)
+    })
 }
 
 fn offers_h3(names: &NamesObservation) -> bool {
-    names
-        .lookups
-        .iter()
+    https_records(names.lookups.iter()).any(|binding| {
+        binding
+            .params
+            .alpn()
+            .iter()
+            .any(|protocol| protocol == "h3")
+    })
+}
+
+fn https_records<'a>(
+    lookups: impl Iterator<Item = &'a Lookup>,
+) -> impl Iterator<Item = &'a ServiceBinding> {
+    lookups
         .flat_map(Lookup::records)
-        .any(|record| match &record.data {
-            Data::Https(binding) => binding
-                .params
-                .alpn()
-                .iter()
-                .any(|protocol| protocol == "h3"),
-            _ => false,
+        .filter_map(|record| match &record.data {
+            Data::Https(binding) => Some(binding),
+            _ => None,
         })
 }
 

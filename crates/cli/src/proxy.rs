@@ -1,5 +1,6 @@
 //! `twinstack proxy`: Happy Eyeballs for every program that can be given a proxy or an address.
 
+use crate::arguments::duration;
 use crate::environment::Environment;
 use anyhow::Context as _;
 use clap::Args;
@@ -60,30 +61,17 @@ pub(crate) struct ProxyArguments {
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     dial_timeout: Duration,
     /// Ends a connection on which nothing came from either side for this long; 0 for never
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration_or_never)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
     idle_timeout: Duration,
     /// Ends a connection after this long; 0 for never
-    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration_or_never)]
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration)]
     total_timeout: Duration,
     /// How long open connections may go on after SIGTERM or SIGINT; a second signal ends them at once
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration_or_never)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     grace: Duration,
     /// Appends each dial to this file, a line of JSON each (schema/proxy-1.json)
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    crate::arguments::duration(text)
-}
-
-/// `0` is never.
-fn duration_or_never(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        Ok(Duration::ZERO)
-    } else {
-        duration(text)
-    }
 }
 
 fn connections(text: &str) -> Result<usize, String> {

@@ -370,6 +370,12 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Where the redirects lead: those that were followed, and the last one.
+    pub(super) fn locations(&self) -> impl Iterator<Item = &String> {
+        let followed = self.hops.iter().map(|(_, location)| location);
+        followed.chain(&self.location)
+    }
+
     pub(super) fn is_html(&self) -> bool {
         let said = self.content_type.as_deref().map(str::to_ascii_lowercase);
         said.is_some_and(|kind| kind.contains("html"))

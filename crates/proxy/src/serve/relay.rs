@@ -81,8 +81,7 @@ pub(crate) async fn relay(
     if end != End::Done {
         // A side that is still there learns of it by a reset, not by an end that looks like all was said.
         for stream in [&client, &service] {
-            // Nothing is left to be done for a socket that refuses.
-            let _refused = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            reset_at_close(stream);
         }
     }
     Carried {
@@ -90,6 +89,12 @@ pub(crate) async fn relay(
         up: moved.up.load(Ordering::Relaxed),
         down: moved.down.load(Ordering::Relaxed),
     }
+}
+
+/// Lets the other side know by a reset, once the socket is closed.
+pub(crate) fn reset_at_close(stream: &TcpStream) {
+    // Nothing is left to be done for a socket that refuses.
+    let _refused = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// How many bytes have moved each way.

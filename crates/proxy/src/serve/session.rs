@@ -3,7 +3,7 @@
 use super::Shared;
 use super::http::{self, Head};
 use super::metrics::{By, KIND};
-use super::relay::{Bounds, End, relay};
+use super::relay::{Bounds, End, relay, reset_at_close};
 use super::socks::{self, Parsed, Reply};
 use std::io;
 use std::io::Write as _;
@@ -195,7 +195,7 @@ impl Session {
                     Language::Socks => reply_to(&error, outcome == "denied").to_bytes(None),
                     Language::Http => answer_to(&error, outcome == "denied"),
                     Language::None => {
-                        reset(&stream);
+                        reset_at_close(&stream);
                         return;
                     }
                 };
@@ -405,9 +405,4 @@ async fn say_and_close(mut stream: TcpStream, answer: &[u8]) {
     };
     // A client that does not listen hears nothing.
     let _unheard = timeout(PATIENCE, heard).await;
-}
-
-fn reset(stream: &TcpStream) {
-    // Nothing is left to be done for a socket that refuses.
-    let _refused = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
 }

@@ -278,3 +278,15 @@ pub(in crate::path) fn series(sent: u32, lost: u32, millis: u64) -> Series {
         round_trips,
     }
 }
+
+/// The healthy scene with other TLS sessions on port 443 of these addresses.
+pub(in crate::path::rule) fn with_sessions(
+    addresses: &[&str],
+    change: impl Fn(&mut TlsSession),
+) -> Scene {
+    let mut scene = healthy();
+    for address in addresses {
+        change(scene.session(address, 443));
+    }
+    scene
+}

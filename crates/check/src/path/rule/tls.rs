@@ -109,18 +109,10 @@ fn refusals(view: &View<'_>, port: u16) -> Vec<Evidence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::rule::fixture::{Scene, codes, healthy, talk_of};
+    use crate::path::rule::fixture::{codes, healthy, talk_of, with_sessions as with};
 
     const V6: [&str; 2] = ["2e00:5::80", "2e00:5::81"];
     const ALL: [&str; 4] = ["2e00:5::80", "2e00:5::81", "198.51.100.80", "198.51.100.81"];
-
-    fn with(addresses: &[&str], change: impl Fn(&mut TlsSession)) -> Scene {
-        let mut scene = healthy();
-        for address in addresses {
-            change(scene.session(address, 443));
-        }
-        scene
-    }
 
     #[test]
     fn no_http2_on_v6_is_a_gap() {

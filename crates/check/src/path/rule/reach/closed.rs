@@ -113,13 +113,8 @@ fn redirected_to(view: &View<'_>) -> BTreeSet<u16> {
             port: seen.port,
             path: view.plan.path.clone(),
         };
-        let targets = page
-            .hops
-            .iter()
-            .map(|(_, target)| target)
-            .chain(&page.location);
         ports.extend(
-            targets
+            page.locations()
                 .filter_map(|target| base.join(target))
                 .filter(|link| link.host == base.host)
                 .map(|link| link.port),

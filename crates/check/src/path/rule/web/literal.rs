@@ -82,12 +82,7 @@ fn literal_urls(base: &Link, page: &Page) -> Vec<(String, &'static str)> {
         .v4_literals
         .into_iter()
         .map(|(url, _)| (url, "the body"));
-    let hops = page
-        .hops
-        .iter()
-        .map(|(_, location)| location)
-        .chain(&page.location);
-    let headers = hops.filter_map(|location| {
+    let headers = page.locations().filter_map(|location| {
         let link = base.join(location)?;
         link.v4_literal()?;
         Some((link.to_string(), "the Location header"))
